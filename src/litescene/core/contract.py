@@ -1,0 +1,93 @@
+"""The contract of a bundle: what its metadata say, shared by export and runtime.
+
+A bundle is an ONNX file. Its metadata key `litescene` holds the JSON of a `Contract`; its key
+`litescene_sha256` holds the SHA-256 of everything else in the file (see `runtime.bundle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from litescene.core.errors import BundleError
+from litescene.core.taxonomy import Taxonomy
+
+SCHEMA = 1
+TaskName = Literal["segmentation", "detection"]
+Finish = Literal["upsample_argmax", "decode_nms"]
+_FINISH_OF_TASK: dict[str, str] = {"segmentation": "upsample_argmax", "detection": "decode_nms"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """How a bundle wants its input and what its output means.
+
+    The input is `uint8` N×H×W×3 RGB; normalisation is inside the graph. `size` (height, width)
+    is what the network was trained at. `stride` is the least common stride of input sides (the
+    network itself takes any size from 64 up; a detector's letterbox pads to this stride).
+
+    `finish` names the fused last step of the runtime:
+
+    - `upsample_argmax`: the output is N×C×h×w float logits at the head's own stride; bilinear
+      (half-pixel centres) to the frame's size, then the largest class.
+    - `decode_nms`: the outputs are one N×(a·(5+C))×h×w float map per level before the sigmoid;
+      `anchors[level]` are widths and heights in pixels, `strides[level]` the level's stride;
+      decoded as YOLOv5 does, then per-class non-maximum suppression with `thresholds`
+      (`score`, `iou`).
+    """
+
+    task: TaskName
+    system: str
+    taxonomy: Taxonomy
+    size: tuple[int, int]
+    finish: Finish
+    stride: int = 32
+    anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
+    strides: tuple[int, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    """Training data, recipe, seed, commit, date."""
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    license: str = ""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise BundleError(
+                f"the bundle's metadata have schema {self.schema}, this litescene reads {SCHEMA}; "
+                "export it again or update litescene"
+            )
+        if _FINISH_OF_TASK.get(self.task) != self.finish:
+            raise BundleError(f"task '{self.task}' does not end with '{self.finish}'")
+        if self.finish == "decode_nms" and not (
+            self.anchors and len(self.anchors) == len(self.strides)
+        ):
+            raise BundleError("a detector's metadata need anchors and strides for every level")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        plain = asdict(self)
+        plain["taxonomy"] = self.taxonomy.to_dict()
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Contract:
+        """Read the plain form; a missing or unknown field is a `BundleError`."""
+        known = set(cls.__dataclass_fields__)
+        unknown = sorted(set(plain) - known)
+        if unknown:
+            raise BundleError(f"the bundle's metadata have unknown fields: {', '.join(unknown)}")
+        try:
+            fields = dict(plain)
+            fields["taxonomy"] = Taxonomy.from_dict(plain["taxonomy"])
+            height, width = plain["size"]
+            fields["size"] = (int(height), int(width))
+            fields["strides"] = tuple(int(s) for s in plain.get("strides", ()))
+            fields["anchors"] = tuple(
+                tuple((float(w), float(h)) for w, h in level) for level in plain.get("anchors", ())
+            )
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"the bundle's metadata are incomplete: {error}") from error
