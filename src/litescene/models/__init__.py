@@ -1,1 +1,15 @@
-"""Room."""
+"""The zoo of networks. Importing it registers every variant."""
+
+from litescene.models import segmentation
+from litescene.models.registry import Variant, create_model, list_models, register, variant
+from litescene.models.spec import InputSpec
+
+__all__ = [
+    "InputSpec",
+    "Variant",
+    "create_model",
+    "list_models",
+    "register",
+    "segmentation",
+    "variant",
+]

@@ -1,0 +1,201 @@
+"""PP-LiteSeg.
+
+Paper: Peng et al., "PP-LiteSeg: A Superior Real-Time Semantic Segmentation Model", 2022,
+arXiv 2204.02681. Official code: PaddleSeg (Apache-2.0). Built from its facts; no code was taken.
+
+Differences: the paper's text names two fusion modules, the official code has three (x32, x16, x8)
+and so have we. The official frozen scalar `_scale` = 1 inside the fusion is left out: it is a
+constant.
+
+    stage   stride   channels T / B   content
+    STDC    2..32    32 .. 1024       STDC1 / STDC2, padding not counted in its average pooling
+    SPPM    32       128              pooled to 1, 2, 4 bins, 1×1, resized, summed, 3×3
+    UAFM    32       128 / 128        fuses x32 with the context
+    UAFM    16       64 / 96          fuses x16
+    UAFM    8        32 / 64          fuses x8
+    head    8        32 / 64          3×3, 1×1 to the classes; in training also on x16 and x32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from litescene.models.backbones.stdc import STDC, STDC1, STDC2
+from litescene.models.blocks import ConvNormAct, adaptive_average, resize_to
+from litescene.models.registry import register
+from litescene.models.spec import InputSpec
+
+Attention = Literal["spatial", "channel"]
+
+
+class PyramidPooling(nn.Module):
+    """SPPM, section 3.3: global context from three pooled copies of the last map."""
+
+    bins = (1, 2, 4)
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            [ConvNormAct(in_channels, out_channels, 1, bias=True) for _ in self.bins]
+        )
+        self.out = ConvNormAct(out_channels, out_channels, 3, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×h×w to N×out×h×w."""
+        context: Tensor | None = None
+        for bins, branch in zip(self.bins, self.branches, strict=True):
+            pooled = resize_to(branch(adaptive_average(x, bins)), x)
+            context = pooled if context is None else context + pooled
+        return self.out(context)
+
+
+class SpatialAttention(nn.Module):
+    """Weight per pixel from the channel mean and maximum of both inputs."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(ConvNormAct(4, 2), ConvNormAct(2, 1, activation=None))
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Two N×C×h×w maps to N×1×h×w weights in 0..1."""
+        pooled = [f for m in (x, y) for f in (m.mean(1, keepdim=True), m.amax(1, keepdim=True))]
+        return torch.sigmoid(self.mix(torch.cat(pooled, 1)))
+
+
+class ChannelAttention(nn.Module):
+    """Weight per channel from the spatial mean and maximum of both inputs."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.mix = nn.Sequential(
+            ConvNormAct(4 * channels, channels // 2, 1, activation=nn.LeakyReLU),
+            ConvNormAct(channels // 2, channels, 1, activation=None),
+        )
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Two N×C×h×w maps to N×C×1×1 weights in 0..1."""
+        pooled = [m.mean((2, 3), keepdim=True) for m in (x, y)]
+        pooled += [m.amax((2, 3), keepdim=True) for m in (x, y)]
+        return torch.sigmoid(self.mix(torch.cat(pooled, 1)))
+
+
+class AttentionFusion(nn.Module):
+    """UAFM, section 3.2: z = a·conv(low) + (1 - a)·up(high), then a 3×3 convolution."""
+
+    def __init__(self, low: int, high: int, out: int, attention: Attention) -> None:
+        super().__init__()
+        self.low = ConvNormAct(low, high)
+        self.attention = (SpatialAttention if attention == "spatial" else ChannelAttention)(high)
+        self.out = ConvNormAct(high, out)
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """N×low×h×w and N×high×h'×w' to N×out×h×w."""
+        x = self.low(low)
+        y = resize_to(high, x)
+        weight = self.attention(x, y)
+        return self.out(x * weight + y * (1 - weight))
+
+
+class Head(nn.Sequential):
+    """3×3 convolution and classifier."""
+
+    def __init__(self, in_channels: int, middle: int, num_classes: int) -> None:
+        super().__init__(
+            ConvNormAct(in_channels, middle), nn.Conv2d(middle, num_classes, 1, bias=False)
+        )
+
+
+class PPLiteSeg(nn.Module):
+    """PP-LiteSeg; `fusion` and `heads` are widths on x8, x16, x32."""
+
+    head_stride = 8
+    input_spec = InputSpec()
+
+    def __init__(
+        self,
+        num_classes: int,
+        repeats: Sequence[int],
+        fusion: Sequence[int],
+        heads: Sequence[int],
+        attention: Attention = "spatial",
+        training_heads: bool = True,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.encoder = STDC(repeats, count_border=False)
+        self.context = PyramidPooling(1024, 128)
+        x8, x16, x32 = fusion
+        self.fuse32 = AttentionFusion(1024, 128, x32, attention)
+        self.fuse16 = AttentionFusion(512, x32, x16, attention)
+        self.fuse8 = AttentionFusion(256, x16, x8, attention)
+        self.head8 = Head(x8, heads[0], num_classes)
+        self.training_heads = training_heads
+        if training_heads:
+            self.head16 = Head(x16, heads[1], num_classes)
+            self.head32 = Head(x32, heads[2], num_classes)
+
+    def _fused(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        *_, x8, x16, x32 = self.encoder(x)
+        f32 = self.fuse32(x32, self.context(x32))
+        f16 = self.fuse16(x16, f32)
+        return self.fuse8(x8, f16), f16, f32
+
+    def head_logits(self, x: Tensor) -> Tensor:
+        """Normalised N×3×H×W to logits N×classes×⌈H/8⌉×⌈W/8⌉ of the main head."""
+        return self.head8(self._fused(x)[0])
+
+    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
+        """Normalised N×3×H×W (any H, W from 64) to logits N×classes×H×W.
+
+        In training a dict: `logits` of the main head and `aux_x16`, `aux_x32` of the two training
+        heads, each at its head's own stride.
+        """
+        f8, f16, f32 = self._fused(x)
+        logits = self.head8(f8)
+        if self.training and self.training_heads:
+            return {"logits": logits, "aux_x16": self.head16(f16), "aux_x32": self.head32(f32)}
+        if self.training:
+            return {"logits": logits}
+        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+_PAPER = "PP-LiteSeg, arXiv 2204.02681"
+
+
+@register(
+    "pp_liteseg_t",
+    task="segmentation",
+    paper=_PAPER,
+    year=2022,
+    size=(360, 480),
+    parameters={11: 8_028_064, 19: 8_028_320},
+    training_parameters={11: 8_140_320, 19: 8_141_600},
+    published={"camvid test mIoU (720×960)": 73.3, "cityscapes val mIoU": 73.1},
+)
+def pp_liteseg_t(
+    num_classes: int = 11, *, attention: Attention = "spatial", training_heads: bool = True
+) -> PPLiteSeg:
+    """PP-LiteSeg-T: STDC1 encoder."""
+    return PPLiteSeg(num_classes, STDC1, (32, 64, 128), (32, 64, 64), attention, training_heads)
+
+
+@register(
+    "pp_liteseg_b",
+    task="segmentation",
+    paper=_PAPER,
+    year=2022,
+    size=(360, 480),
+    parameters={11: 12_234_240, 19: 12_234_752},
+    training_parameters={11: 12_364_928, 19: 12_366_464},
+    published={"camvid test mIoU (720×960)": 75.0, "cityscapes val mIoU": 75.3},
+)
+def pp_liteseg_b(
+    num_classes: int = 11, *, attention: Attention = "spatial", training_heads: bool = True
+) -> PPLiteSeg:
+    """PP-LiteSeg-B: STDC2 encoder."""
+    return PPLiteSeg(num_classes, STDC2, (64, 96, 128), (64, 64, 64), attention, training_heads)
