@@ -121,13 +121,13 @@ def _inner_camera(camera: Camera) -> Camera:
     x0, x1 = left[:, 0].max(), right[:, 0].min()
     y0, y1 = top[:, 1].max(), bottom[:, 1].min()
     zoom = max(width / (x1 - x0) / camera.fx, height / (y1 - y0) / camera.fy)
-    fx, fy = camera.fx * zoom, camera.fy * zoom
+    fx, fy = float(camera.fx * zoom), float(camera.fy * zoom)
     return replace(
         camera,
         fx=fx,
         fy=fy,
-        cx=width / 2 - fx * (x0 + x1) / 2,
-        cy=height / 2 - fy * (y0 + y1) / 2,
+        cx=float(width / 2 - fx * (x0 + x1) / 2),
+        cy=float(height / 2 - fy * (y0 + y1) / 2),
         model="none",
         distortion=(),
     )

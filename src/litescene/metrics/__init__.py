@@ -1,1 +1,48 @@
-"""Room."""
+"""How good results are: segmentation, detection, trajectory and depth, in NumPy."""
+
+from litescene.metrics.box_matching import box_areas, box_iou, match_greedily
+from litescene.metrics.depth import DepthScores, depth_errors
+from litescene.metrics.detection import (
+    BoxTruth,
+    DetectionMetric,
+    DetectionScores,
+    PrecisionRecall,
+)
+from litescene.metrics.segmentation import ConfusionMatrix
+from litescene.metrics.trajectory import (
+    Alignment,
+    ErrorStatistics,
+    SegmentErrors,
+    TrajectoryScores,
+    absolute_errors,
+    align_trajectory,
+    associate,
+    evaluate_trajectory,
+    kitti_segment_errors,
+    match_trajectories,
+    relative_errors,
+)
+
+__all__ = [
+    "Alignment",
+    "BoxTruth",
+    "ConfusionMatrix",
+    "DepthScores",
+    "DetectionMetric",
+    "DetectionScores",
+    "ErrorStatistics",
+    "PrecisionRecall",
+    "SegmentErrors",
+    "TrajectoryScores",
+    "absolute_errors",
+    "align_trajectory",
+    "associate",
+    "box_areas",
+    "box_iou",
+    "depth_errors",
+    "evaluate_trajectory",
+    "kitti_segment_errors",
+    "match_greedily",
+    "match_trajectories",
+    "relative_errors",
+]
