@@ -1,0 +1,82 @@
+"""Files that appear whole or not at all.
+
+A result is written under a temporary name beside its final one and renamed when it is complete,
+so that a reader never meets half a file, whatever ends the program.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from litescene.core import OutputError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+    errno.EFBIG: "the file would be larger than the system allows",
+    errno.EACCES: "there is no permission to write there; choose another folder",
+    errno.EPERM: "there is no permission to write there; choose another folder",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EISDIR: "there is a folder of that name; choose another name",
+    errno.ENOTDIR: "a part of that path is a file, not a folder; choose another name",
+    errno.EEXIST: "a part of that path is a file, not a folder; choose another name",
+    errno.ENAMETOOLONG: "the name is too long for the file system; choose another name",
+}
+
+
+def output_error(path: Path, error: Exception) -> OutputError:
+    """Say in one line why `path` cannot be written and what to do about it.
+
+    `error` is an `OSError`, or another one that carries `errno` and `strerror`.
+    """
+    number, words = getattr(error, "errno", None), getattr(error, "strerror", None)
+    reason = _REASONS.get(number or 0, words or str(error))
+    return OutputError(f"cannot write {path}: {reason}")
+
+
+@contextmanager
+def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
+    """Open a binary file that takes the name `path` when the block ends without an exception.
+
+    Folders on the way are made. If the block fails, an older file of that name is untouched and
+    nothing is left behind. With `sync` the bytes are on the disk before the name is; files that
+    are written for every frame go without it, and then only a power cut can lose them.
+
+    Raises `OutputError` for a full disk, a missing permission and everything else the system
+    has against the file.
+
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> with atomic_write(folder / "a" / "poses.txt") as file:
+    ...     _ = file.write(b"0 0 0")
+    >>> (folder / "a" / "poses.txt").read_bytes()
+    b'0 0 0'
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}-{threading.get_ident()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        with suppress(OSError):  # it has its final name, or could not even be made
+            os.unlink(temporary)
+
+
+def write_atomic(path: Path | str, content: bytes | str, *, sync: bool = True) -> None:
+    """Write the whole of `content` (text as UTF-8) through `atomic_write`."""
+    data = content.encode() if isinstance(content, str) else content
+    with atomic_write(path, sync=sync) as file:
+        file.write(data)

@@ -1,0 +1,101 @@
+"""Network streams and local cameras: sources that do not wait for their reader."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import av
+import cv2
+
+from litescene.core import Frame, SourceError
+from litescene.media.sources import Skipped, Source
+from litescene.media.video_source import Clock, decode, nominal_rate, reason_of, upright_rgb
+
+_OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
+
+
+class StreamSource(Source):
+    """Frames of a network stream (RTSP, RTMP, HTTP, UDP, SRT).
+
+    Times are the stream's presentation times. If nothing comes for ten seconds, or the
+    connection breaks, the source ends and `skipped` says why.
+    """
+
+    live = True
+
+    def __init__(self, url: str, limit: int | None) -> None:
+        super().__init__(url, limit)
+        # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
+        options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+        try:
+            self._container = av.open(url, options=options, timeout=(_OPEN_SECONDS, _READ_SECONDS))
+        except (av.FFmpegError, OSError) as error:
+            raise SourceError(f"the stream {url} cannot be opened: {reason_of(error)}") from error
+        if not self._container.streams.video:
+            self._container.close()
+            raise SourceError(f"the stream {url} has no video in it")
+        self._stream = self._container.streams.video[0]
+        self._stream.thread_type = "SLICE"  # frame threads would hold frames back
+        self._clock = Clock(self._stream)
+        self._decoded = decode(self._container, self._stream, self.skipped, url)
+        self._first: Frame | None = next(self._received(), None)
+        if self._first is None:
+            self.close()
+            raise SourceError(f"the stream {url} gave no frame within {_READ_SECONDS:.0f} seconds")
+        self._describe(self._first, None, nominal_rate(self._stream))
+
+    def _frames(self) -> Iterator[Frame]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        yield from self._received()
+
+    def _received(self) -> Iterator[Frame]:
+        for frame in self._decoded:
+            yield Frame(0, self._clock.time_of(frame), upright_rgb(frame))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._container.close()
+
+
+class CameraSource(Source):
+    """Frames of a camera at this machine, through OpenCV.
+
+    Times are seconds since the first frame, taken from the monotonic clock when it arrives.
+    """
+
+    live = True
+
+    def __init__(self, number: int, limit: int | None) -> None:
+        super().__init__(f"camera:{number}", limit)
+        level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        self._capture = cv2.VideoCapture(number)
+        cv2.utils.logging.setLogLevel(level)
+        self._begin = time.monotonic()
+        self._first = self._grab() if self._capture.isOpened() else None
+        if self._first is None:
+            self.close()
+            raise SourceError(
+                f"camera {number} cannot be opened or gives no picture; is it connected, and does "
+                "no other program use it?"
+            )
+        self._describe(self._first, None, self._capture.get(cv2.CAP_PROP_FPS) or None)
+
+    def _frames(self) -> Iterator[Frame]:
+        first, self._first = self._first, None
+        frame = first or self._grab()
+        while frame is not None:
+            yield frame
+            frame = self._grab()
+        self.skipped.append(Skipped(self.name, "the camera gave no more pictures"))
+
+    def _grab(self) -> Frame | None:
+        grabbed, picture = self._capture.read()
+        now = time.monotonic() - self._begin
+        return Frame(0, now, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) if grabbed else None
+
+    def close(self) -> None:
+        """Give the camera back."""
+        self._capture.release()

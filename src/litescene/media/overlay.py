@@ -1,0 +1,171 @@
+"""Results drawn over pictures: labels, boxes, tracks, legend, status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from litescene.core import IGNORE, Detections, Image, Taxonomy, distinct_colors
+
+Color = tuple[int, int, int]
+"""RGB, 0 to 255."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_DARK, _WHITE = (24, 24, 24), (255, 255, 255)
+_TRACK_COLORS = distinct_colors(31)
+_DESIGN_HEIGHT = 480.0
+"""Picture height for which sizes of text and lines are given; they scale with it."""
+
+
+def blend_labels(
+    image: Image, labels: NDArray[np.uint8], palette: NDArray[np.uint8], alpha: float = 0.5
+) -> Image:
+    """Mix each pixel with its class's colour: `(1 - alpha)·image + alpha·palette[label]`.
+
+    `image` H×W×3 uint8, `labels` H×W uint8, `palette` 256×3 uint8 (`Taxonomy.palette`), `alpha`
+    0 to 1 in steps of 1/256. Pixels labelled 255 keep their colour. Gives a new picture, within
+    one level of the exact mix.
+
+    >>> image, labels = np.full((1, 2, 3), 100, np.uint8), np.array([[0, 255]], np.uint8)
+    >>> palette = np.full((256, 3), 200, np.uint8)
+    >>> blend_labels(image, labels, palette, 0.5).tolist()
+    [[[150, 150, 150], [100, 100, 100]]]
+    """
+    if image.shape != (*labels.shape, 3) or image.dtype != np.uint8 or labels.dtype != np.uint8:
+        raise ValueError(
+            f"picture {image.shape} {image.dtype} and labels {labels.shape} {labels.dtype} do not "
+            "fit; expected H×W×3 and H×W, both uint8"
+        )
+    if palette.shape != (256, 3) or palette.dtype != np.uint8:
+        raise ValueError(f"a palette is 256×3 uint8, not {palette.shape} {palette.dtype}")
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"alpha is a share from 0 to 1, not {alpha}")
+    weight = round(alpha * 256)
+    keep = np.full(256, 256 - weight, np.uint16)
+    add = palette.astype(np.uint16) * np.uint16(weight) + np.uint16(128)
+    keep[IGNORE], add[IGNORE] = 256, 0
+    blended = np.empty(image.shape, np.uint8)
+    flat = np.ascontiguousarray(image).reshape(-1)
+    _mix(flat, np.ascontiguousarray(labels).reshape(-1), keep, add, blended.reshape(-1))
+    return blended
+
+
+@njit(cache=True, nogil=True)
+def _mix(
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    keep: NDArray[np.uint16],
+    add: NDArray[np.uint16],
+    out: NDArray[np.uint8],
+) -> None:
+    for i in range(labels.size):
+        label = labels[i]
+        k = np.uint32(keep[label])
+        for c in range(3):
+            out[3 * i + c] = (image[3 * i + c] * k + add[label, c]) >> np.uint32(8)
+
+
+def draw_detections(image: Image, detections: Detections) -> Image:
+    """Draw boxes with class name, id and score into `image` (in place) and give it back.
+
+    A box has its class's colour; ids of -1 are not written. The most certain boxes come last,
+    so that their text stays readable.
+    """
+    taxonomy = detections.taxonomy
+    thickness = max(1, round(image.shape[0] / 300))
+    for i in np.argsort(detections.scores, kind="stable"):
+        x1, y1, x2, y2 = (round(float(v)) for v in detections.boxes[i])
+        color = taxonomy.colors[int(detections.classes[i])]
+        cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
+        tracked = detections.ids is not None and int(detections.ids[i]) >= 0
+        name = taxonomy.names[int(detections.classes[i])]
+        identity = f" #{detections.ids[i]}" if tracked and detections.ids is not None else ""
+        _tag(image, f"{name}{identity} {detections.scores[i]:.2f}", x1, y1, color)
+    return image
+
+
+def draw_tracks(image: Image, tracks: Mapping[int, NDArray[np.floating]]) -> Image:
+    """Draw the path of each tracked object into `image` (in place) and give it back.
+
+    `tracks` gives for every id its n×2 points (x, y in pixels), oldest first. The colour belongs
+    to the id; a dot marks the newest point.
+    """
+    thickness = max(1, round(image.shape[0] / 300))
+    for identity, points in tracks.items():
+        if len(points) == 0:
+            continue
+        color = _TRACK_COLORS[identity % len(_TRACK_COLORS)]
+        path = np.round(np.asarray(points, np.float64)).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(image, [path], False, color, thickness, cv2.LINE_AA)
+        newest = (int(path[-1, 0, 0]), int(path[-1, 0, 1]))
+        cv2.circle(image, newest, 2 * thickness, color, cv2.FILLED, cv2.LINE_AA)
+    return image
+
+
+def draw_legend(image: Image, taxonomy: Taxonomy) -> Image:
+    """Draw a strip with all class colours and names along the bottom of `image` (in place)."""
+    strip = _legend_strip(taxonomy, image.shape[1], _scale(image))
+    height = min(strip.shape[0], image.shape[0])
+    image[image.shape[0] - height :] = strip[:height]
+    return image
+
+
+def draw_status(image: Image, text: str) -> Image:
+    """Write one line on a dark ground at the top left of `image` (in place)."""
+    _tag(image, text, 0, 0, _DARK)
+    return image
+
+
+def _scale(image: Image) -> float:
+    return max(0.35, 0.45 * image.shape[0] / _DESIGN_HEIGHT)
+
+
+@lru_cache(maxsize=4096)
+def _text_size(text: str, scale: float) -> tuple[int, int, int]:
+    """Width, height above and depth below the base line, in pixels."""
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
+    return int(width), int(height), int(below)
+
+
+def _tag(image: Image, text: str, x: int, y: int, ground: Color) -> None:
+    """Text on a filled ground whose lower left is (x, y), moved into the picture."""
+    scale = _scale(image)
+    width, height, below = _text_size(text, scale)
+    left = max(0, min(x, image.shape[1] - width - 4))
+    bottom = max(height + below + 2, min(y, image.shape[0]))
+    top = bottom - height - below - 2
+    image[top:bottom, left : left + width + 4] = ground
+    _write(image, text, left + 2, bottom - below, scale, _ink(ground))
+
+
+def _write(image: Image, text: str, x: int, y: int, scale: float, color: Color) -> None:
+    cv2.putText(image, text, (x, y), _FONT, scale, color, 1, cv2.LINE_AA)
+
+
+def _ink(ground: Color) -> Color:
+    """Black or white, whichever is easier to read on `ground` (Rec. 601 luma)."""
+    luma = 0.299 * ground[0] + 0.587 * ground[1] + 0.114 * ground[2]
+    return _DARK if luma > 140 else _WHITE
+
+
+@lru_cache(maxsize=8)
+def _legend_strip(taxonomy: Taxonomy, width: int, scale: float) -> Image:
+    _, height, below = _text_size("Ag", scale)
+    row = height + below + 6
+    places, x, y = [], 4, 0
+    for name in taxonomy.names:
+        wide = row + _text_size(name, scale)[0] + 6
+        if x > 4 and x + wide > width:
+            x, y = 4, y + row
+        places.append((x, y))
+        x += wide
+    strip = np.full((y + row, width, 3), _DARK, np.uint8)
+    for name, color, (left, top) in zip(taxonomy.names, taxonomy.colors, places, strict=True):
+        strip[top + 3 : top + row - 3, left : left + row - 6] = color
+        _write(strip, name, left + row - 2, top + row - 3 - below, scale, _WHITE)
+    return strip

@@ -1,0 +1,113 @@
+"""When pictures were taken, as the layouts of the usual data sets say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from litescene.core import SourceError
+
+_TIMES_FILES = ("times.txt", "timestamps.txt")
+_NANOSECONDS = re.compile(r"\d{16,20}")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_SECONDS = re.compile(r"\d{9,10}\.\d+")
+
+
+def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
+    """Times in seconds of the pictures `paths`, or `None` where nothing tells them.
+
+    Looked for in this order; the first that fits all pictures is taken:
+
+    1. `times.txt` or `timestamps.txt` in the pictures' folder or the one above it (KITTI):
+       a number a line. As many lines as pictures are taken in order; otherwise names that are
+       numbers count as line numbers from 0.
+    2. A list of `time name` lines: either of those files, or `FOLDER.txt` beside the folder
+       (TUM's `rgb.txt`), matched by file name.
+    3. Names that are times: integer nanoseconds of 16 to 20 digits (EuRoC) or decimal seconds
+       since 1970 (TUM).
+
+    Integers of 16 digits and more are nanoseconds, other numbers seconds. A times file that
+    does not fit the pictures is left aside and named in `notes`. Raises `SourceError` for a
+    times file with a line that is no number, and for times that do not increase.
+    """
+    folder = paths[0].parent
+    if any(path.parent != folder for path in paths):
+        return None
+    folder = folder.resolve()
+    for file in (place / name for place in (folder, folder.parent) for name in _TIMES_FILES):
+        if file.is_file():
+            times = _from_times_file(file, paths)
+            if times is not None:
+                return times
+            notes.append(f"{file} does not fit the pictures and was not used")
+    listing = folder.with_name(f"{folder.name}.txt")
+    if listing.is_file() and (times := _from_listing(listing, paths)) is not None:
+        return times
+    return _from_names(paths)
+
+
+def _from_times_file(file: Path, paths: Sequence[Path]) -> list[float] | None:
+    rows = _rows(file)
+    if all(len(row) == 1 for row in rows):
+        times = _by_line([_number(row[0], file) for row in rows], paths)
+        if times is not None:
+            _must_increase(times, str(file), paths)
+        return times
+    return _from_listing(file, paths)
+
+
+def _from_listing(file: Path, paths: Sequence[Path]) -> list[float] | None:
+    """Times by file name; `None` for other lists, such as those of a data set's split."""
+    named = {Path(row[1]).name: row[0] for row in _rows(file) if len(row) >= 2}
+    texts = [named.get(path.name, "") for path in paths]
+    if not all(_NUMBER.fullmatch(text) for text in texts):
+        return None
+    times = [_number(text, file) for text in texts]
+    _must_increase(times, str(file), paths)
+    return times
+
+
+def _rows(file: Path) -> list[list[str]]:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"cannot read the times in {file}: {error}") from error
+    lines = (line.split("#")[0].replace(",", " ").split() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _by_line(times: list[float], paths: Sequence[Path]) -> list[float] | None:
+    if len(times) == len(paths):
+        return times
+    if all(path.stem.isdecimal() and int(path.stem) < len(times) for path in paths):
+        return [times[int(path.stem)] for path in paths]
+    return None
+
+
+def _from_names(paths: Sequence[Path]) -> list[float] | None:
+    stems = [path.stem for path in paths]
+    if all(_NANOSECONDS.fullmatch(stem) for stem in stems):
+        times = [int(stem) / 1e9 for stem in stems]
+    elif all(_SECONDS.fullmatch(stem) for stem in stems):
+        times = [float(stem) for stem in stems]
+    else:
+        return None
+    _must_increase(times, "the pictures' names", paths)
+    return times
+
+
+def _number(text: str, file: Path) -> float:
+    if not _NUMBER.fullmatch(text):
+        raise SourceError(f"{file}: '{text}' is not a time; expected seconds, a number a line")
+    return int(text) / 1e9 if _NANOSECONDS.fullmatch(text) else float(text)
+
+
+def _must_increase(times: Sequence[float], where: str, paths: Sequence[Path]) -> None:
+    for index, (before, after) in enumerate(pairwise(times), start=1):
+        if not after > before:
+            raise SourceError(
+                f"{where}: picture {paths[index].name} has time {after:.6f} s, the one before it "
+                f"{before:.6f} s; times must increase"
+            )
