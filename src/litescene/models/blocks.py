@@ -40,7 +40,7 @@ def resize_to(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _averaging_matrix(size: int | Tensor, bins: int, like: Tensor) -> Tensor:
-    """bins×size matrix whose row i averages the cells floor(i·size/bins) .. ceil((i+1)·size/bins)."""
+    """bins×size matrix; row i averages cells floor(i·size/bins) to ceil((i+1)·size/bins)."""
     position = torch.arange(size, device=like.device)
     index = torch.arange(bins, device=like.device)
     start = (index * size) // bins

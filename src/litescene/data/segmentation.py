@@ -1,0 +1,205 @@
+"""Readers of segmentation data sets in their published formats.
+
+| format | layout | labels |
+|---|---|---|
+| camvid | `train/ val/ test/`, `trainannot/ ...`, equal names | index PNG, 0..10, 11 = void |
+| camvid32 | `train/ ...` and `train_labels/ ...` (`NAME_L.png`) | the original 32 RGB colours |
+| cityscapes | `leftImg8bit/SPLIT/CITY/*` and `gtFine/SPLIT/CITY/*_labelIds.png` | ids 0..33 |
+
+Every reader maps its encoding to a `Taxonomy` with 255 as ignore and refuses values it does not
+know, naming the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core import CAMVID, CITYSCAPES, IGNORE, DataError, Image, Taxonomy
+from litescene.data.location import split_spec
+from litescene.media.pictures import read_labels, read_picture
+
+Labels = NDArray[np.uint8]
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
+FORMATS = ("camvid", "camvid32", "cityscapes")
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationData:
+    """Pairs of picture and label file of one split, and how labels are read."""
+
+    name: str
+    pairs: tuple[tuple[Path, Path], ...]
+    taxonomy: Taxonomy
+    read: Callable[[Path], Labels]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def picture(self, index: int) -> Image:
+        """Picture `index`, H×W×3 uint8 RGB."""
+        return read_picture(self.pairs[index][0])
+
+    def labels(self, index: int) -> Labels:
+        """Labels of picture `index`, H×W uint8, 255 = ignore."""
+        return self.read(self.pairs[index][1])
+
+    def load(self, index: int) -> tuple[Image, Labels]:
+        """Picture and labels; their sizes must agree."""
+        image, labels = self.picture(index), self.labels(index)
+        if image.shape[:2] != labels.shape:
+            raise DataError(
+                f"{self.pairs[index][1]}: labels are {labels.shape[1]}×{labels.shape[0]}, "
+                f"the picture is {image.shape[1]}×{image.shape[0]}"
+            )
+        return image, labels
+
+    def load_all(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """All pictures n×H×W×3 and labels n×H×W; sizes must be equal over the split."""
+        with ThreadPoolExecutor(2) as pool:
+            loaded = list(pool.map(self.load, range(len(self))))
+        height, width = loaded[0][1].shape
+        for (path, _), (_, labels) in zip(self.pairs, loaded, strict=True):
+            if labels.shape != (height, width):
+                raise DataError(
+                    f"{path}: {labels.shape[1]}×{labels.shape[0]}, but the split began with "
+                    f"{width}×{height}; pictures of one split must have one size"
+                )
+        return np.stack([i for i, _ in loaded]), np.stack([y for _, y in loaded])
+
+
+def open_segmentation(spec: str, split: str) -> SegmentationData:
+    """Open `FORMAT:PATH`, e.g. `open_segmentation("camvid:camvid", "val")`."""
+    name, root = split_spec(spec, FORMATS)
+    if split not in SPLITS:
+        raise DataError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}")
+    pairs, taxonomy, read = _READERS[name](root, split)
+    if not pairs:
+        raise DataError(f"{root}: split '{split}' has no pictures in the {name} layout")
+    return SegmentationData(f"{name}:{split}", tuple(pairs), taxonomy, read)
+
+
+Opened = tuple[list[tuple[Path, Path]], Taxonomy, Callable[[Path], Labels]]
+
+
+def _paired(
+    pictures: Path, labels: Path, label_name: Callable[[Path], str]
+) -> list[tuple[Path, Path]]:
+    if not pictures.is_dir():
+        raise DataError(f"{pictures} does not exist; is this split part of your copy?")
+    pairs = []
+    for picture in sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES):
+        label = labels / label_name(picture)
+        if not label.exists():
+            raise DataError(f"{picture} has no labels: expected {label}")
+        pairs.append((picture, label))
+    return pairs
+
+
+def _table(mapping: dict[int, int]) -> NDArray[np.int16]:
+    table = np.full(256, -1, np.int16)
+    for value, label in mapping.items():
+        table[value] = label
+    return table
+
+
+def _mapped(path: Path, table: NDArray[np.int16]) -> Labels:
+    mapped = table[read_labels(path)]
+    if mapped.min() < 0:
+        bad = np.unique(read_labels(path)[mapped < 0])
+        raise DataError(f"{path}: unknown label value {', '.join(map(str, bad[:5]))}")
+    return mapped.astype(np.uint8)
+
+
+def _camvid(root: Path, split: str) -> Opened:
+    table = _table({**{i: i for i in range(len(CAMVID))}, 11: IGNORE, 255: IGNORE})
+    pairs = _paired(root / split, root / f"{split}annot", lambda p: f"{p.stem}.png")
+    return pairs, CAMVID, lambda path: _mapped(path, table)
+
+
+_CAMVID32: dict[tuple[int, int, int], str | None] = {
+    (64, 128, 64): None,  # animal
+    (192, 0, 128): "building",  # archway
+    (0, 128, 192): "bicyclist",
+    (0, 128, 64): "building",  # bridge
+    (128, 0, 0): "building",
+    (64, 0, 128): "car",
+    (64, 0, 192): "pedestrian",  # cart, luggage, pram
+    (192, 128, 64): "pedestrian",  # child
+    (192, 192, 128): "pole",  # column, pole
+    (64, 64, 128): "fence",
+    (128, 0, 192): "road",  # driving lane marking
+    (192, 0, 64): "road",  # non-driving lane marking
+    (128, 128, 64): "sign_symbol",  # miscellaneous text
+    (192, 0, 192): "bicyclist",  # motorcycle, scooter
+    (128, 64, 64): "car",  # other moving
+    (64, 192, 128): "pavement",  # parking block
+    (64, 64, 0): "pedestrian",
+    (128, 64, 128): "road",
+    (128, 128, 192): "road",  # road shoulder
+    (0, 0, 192): "pavement",  # sidewalk
+    (192, 128, 128): "sign_symbol",
+    (128, 128, 128): "sky",
+    (64, 128, 192): "car",  # van, pickup
+    (0, 0, 64): "pole",  # traffic cone
+    (0, 64, 64): "sign_symbol",  # traffic light
+    (192, 64, 128): "car",  # train
+    (128, 128, 0): "tree",
+    (192, 128, 192): "car",  # truck, bus
+    (64, 0, 64): "building",  # tunnel
+    (192, 192, 0): "tree",  # other vegetation
+    (0, 0, 0): None,  # void
+    (64, 192, 0): "building",  # wall
+}
+
+
+def _camvid32_labels(path: Path) -> Labels:
+    colors = read_picture(path).astype(np.int32)
+    codes = (colors[..., 0] << 16) | (colors[..., 1] << 8) | colors[..., 2]
+    labels = np.full(codes.shape, 254, np.uint8)
+    for (r, g, b), name in _CAMVID32.items():
+        label = IGNORE if name is None else CAMVID.names.index(name)
+        labels[codes == ((r << 16) | (g << 8) | b)] = label
+    if (labels == 254).any():
+        row, column = np.argwhere(labels == 254)[0]
+        raise DataError(f"{path}: unknown label colour {tuple(colors[row, column])}")
+    return labels
+
+
+def _camvid32(root: Path, split: str) -> Opened:
+    pairs = _paired(root / split, root / f"{split}_labels", lambda p: f"{p.stem}_L.png")
+    return pairs, CAMVID, _camvid32_labels
+
+
+_CITYSCAPES_TRAIN_IDS = {
+    7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9,
+    23: 10, 24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18,
+}  # fmt: skip
+
+
+def _cityscapes(root: Path, split: str) -> Opened:
+    table = _table({i: _CITYSCAPES_TRAIN_IDS.get(i, IGNORE) for i in range(34)} | {255: IGNORE})
+    pictures, labels = root / "leftImg8bit" / split, root / "gtFine" / split
+    if not pictures.is_dir():
+        raise DataError(f"{pictures} does not exist; is this split part of your copy?")
+    pairs: list[tuple[Path, Path]] = []
+    for city in sorted(p for p in pictures.iterdir() if p.is_dir()):
+        pairs += _paired(
+            city,
+            labels / city.name,
+            lambda p: p.name.replace("_leftImg8bit", "_gtFine_labelIds"),
+        )
+    return pairs, CITYSCAPES, lambda path: _mapped(path, table)
+
+
+_READERS: dict[str, Callable[[Path, str], Opened]] = {
+    "camvid": _camvid,
+    "camvid32": _camvid32,
+    "cityscapes": _cityscapes,
+}

@@ -1,0 +1,218 @@
+"""The one training loop, for every task.
+
+An epoch is the unit of work: the data order and the augmentation depend on (seed, epoch) alone,
+and one rename of the resume file commits an epoch. A run killed at any moment resumes at its last
+finished epoch; on the CPU it ends bit-equal to an uninterrupted run.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+
+import litescene
+from litescene.core import DivergedError
+from litescene.training.checkpoint import initialise_from
+from litescene.training.ema import MovingAverage
+from litescene.training.recipe import Recipe
+from litescene.training.run_folder import RunFolder, load_resume, save_resume
+from litescene.training.schedule import learning_rate_factor
+from litescene.training.tasks.base import Task, create_task
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run is; given to the callback after every step."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    losses: dict[str, float]
+    metric: float | None
+
+
+@dataclass
+class _Counters:
+    epoch: int = 0
+    best: float = float("-inf")
+    best_epoch: int = -1
+    seconds: float = 0.0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+Callback = Callable[[Progress], None]
+
+
+def _optimizer(task: Task, model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = task.parameter_groups(model)
+    o = recipe.optimizer
+    if o.name == "sgd":
+        return torch.optim.SGD(groups, lr=o.lr, momentum=o.momentum, nesterov=o.momentum > 0)
+    return torch.optim.AdamW(groups, lr=o.lr, betas=(o.momentum, 0.999))
+
+
+class Trainer:
+    """One run of one recipe in one folder."""
+
+    def __init__(self, recipe: Recipe, folder: Path, callback: Callback | None = None) -> None:
+        self.recipe, self.folder, self.callback = recipe, RunFolder(folder), callback
+        self.fabric = Fabric(accelerator="auto", devices="auto", precision=recipe.precision)
+        self.fabric.launch()
+        torch.manual_seed(recipe.seed)
+        self.task = create_task(recipe, self.fabric.device)
+        network = self.task.build_model()
+        if recipe.model.init:
+            initialise_from(network, Path(recipe.model.init))
+        network = network.to(self.fabric.device)
+        self.average = MovingAverage(network, recipe.ema)
+        optimizer = _optimizer(self.task, network, recipe)
+        self.model, self.optimizer = self.fabric.setup(network, optimizer)
+        self.network = network
+        self.counters = _Counters()
+
+    def start(self) -> None:
+        """Begin a new run."""
+        if self.fabric.is_global_zero:
+            self.folder.begin(self.recipe)
+        self._run()
+
+    def resume(self) -> None:
+        """Go on after the last finished epoch (from the start when there is none)."""
+        if self.folder.resume_file.exists():
+            state = load_resume(self.folder, self.network, self.average, self.optimizer)
+            self.counters = _Counters(
+                state["epoch"], state["best"], state["best_epoch"], state["seconds"], state["log"]
+            )
+        self._run()
+
+    def _run(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(str(self.folder.path), purge_step=self.counters.epoch)
+        try:
+            while self.counters.epoch < self.recipe.epochs:
+                record = self._epoch()
+                for name, value in record.items():
+                    if isinstance(value, float):
+                        writer.add_scalar(name, value, self.counters.epoch)
+        finally:
+            writer.close()
+
+    def _epoch(self) -> dict[str, Any]:
+        counters, started = self.counters, time.monotonic()
+        losses = self._steps(counters.epoch)
+        counters.epoch += 1
+        last = counters.epoch == self.recipe.epochs
+        record: dict[str, Any] = {"epoch": counters.epoch, **losses}
+        better = False
+        if last or counters.epoch % self.recipe.evaluate_every == 0:
+            metrics = self.task.evaluate(self.average.shadow)
+            record |= metrics
+            better = metrics[self.task.metric] > counters.best
+            if better:
+                counters.best, counters.best_epoch = metrics[self.task.metric], counters.epoch
+        counters.seconds += time.monotonic() - started
+        record["seconds"] = round(counters.seconds, 1)
+        if self.fabric.is_global_zero:
+            self._commit(record, better)
+        self.fabric.barrier()
+        return record
+
+    def _commit(self, record: dict[str, Any], better: bool) -> None:
+        counters = self.counters
+        self.folder.log(record, counters.log)
+        card = self._card(record)
+        self.folder.save_weights("last", self.average, card)
+        if better:
+            self.folder.save_weights("best", self.average, card)
+        state = {
+            "epoch": counters.epoch,
+            "best": counters.best,
+            "best_epoch": counters.best_epoch,
+            "seconds": counters.seconds,
+            "log": counters.log,
+        }
+        save_resume(self.folder, self.network, self.average, self.optimizer, state)
+
+    def _steps(self, epoch: int) -> dict[str, float]:
+        recipe, task, fabric = self.recipe, self.task, self.fabric
+        steps = max(task.steps_per_epoch() // fabric.world_size, 1)
+        warmup = recipe.schedule.warmup_epochs / recipe.epochs
+        sums: dict[str, float] = {}
+        self.model.train()
+        for step, batch in enumerate(task.batches(epoch, fabric.global_rank, fabric.world_size)):
+            factor = learning_rate_factor(
+                recipe.schedule, (epoch + step / steps) / recipe.epochs, warmup
+            )
+            for group in self.optimizer.param_groups:
+                group["lr"] = recipe.optimizer.lr * factor
+            with fabric.autocast():
+                losses = task.losses(self.model, batch)
+            values = {name: float(value.detach()) for name, value in losses.items()}
+            self._check(values, epoch, step)
+            fabric.backward(losses["loss"])
+            if recipe.optimizer.clip_norm:
+                fabric.clip_gradients(
+                    self.model, self.optimizer, max_norm=recipe.optimizer.clip_norm
+                )
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.average.update(self.network)
+            for name, value in values.items():
+                sums[name] = sums.get(name, 0.0) + value
+            self._report(epoch, step + 1, steps, {n: s / (step + 1) for n, s in sums.items()})
+        return {name: total / steps for name, total in sums.items()}
+
+    def _check(self, values: dict[str, float], epoch: int, step: int) -> None:
+        bad = [n for n, v in values.items() if not torch.isfinite(torch.tensor(v))]
+        if bad:
+            raise DivergedError(
+                f"{', '.join(bad)} became non-finite in epoch {epoch + 1}, batch {step + 1} "
+                f"(seed {self.recipe.seed}); the last finished epoch is kept. Lower optimizer.lr "
+                "or set optimizer.clip_norm"
+            )
+
+    def _report(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
+        if self.callback is not None:
+            best = self.counters.best if self.counters.best_epoch >= 0 else None
+            self.callback(Progress(epoch, self.recipe.epochs, step, steps, losses, best))
+
+    def _card(self, record: dict[str, Any]) -> dict[str, Any]:
+        model = self.task.card()
+        return {
+            **model,
+            "model": {
+                "name": self.recipe.model.name,
+                "options": {
+                    **self.recipe.model.options,
+                    "num_classes": len(model["taxonomy"]["names"]),
+                },
+            },
+            "recipe": self.recipe.model_dump(mode="json"),
+            "result": record,
+            "litescene": litescene.__version__,
+            "torch": torch.__version__,
+            "commit": _commit_hash(),
+        }
+
+
+def _commit_hash() -> str | None:
+    """The commit of a source checkout; None for an installed package."""
+    here = Path(__file__).parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=here, capture_output=True, text=True, check=True, timeout=10,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,154 @@
+"""Recipes: typed TOML files that say how a network is trained."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from litescene.core import RecipeError
+
+
+class Section(BaseModel):
+    """Base of every table of a recipe: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """Which network: a registered name and the options of its builder."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    init: str | None = None
+    """Checkpoint to start from; entries of other shapes (the classifier) stay random."""
+
+
+class OptimizerSection(Section):
+    """Optimiser and its learning rate."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.01, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    clip_norm: float = Field(0.0, ge=0)
+    """Largest gradient norm; 0 does not clip."""
+
+
+class ScheduleSection(Section):
+    """Learning rate over time: linear warm-up, then polynomial or cosine decay."""
+
+    name: Literal["poly", "cosine"] = "poly"
+    warmup_epochs: float = Field(2.0, ge=0)
+    power: float = Field(0.9, gt=0)
+    final: float = Field(0.0, ge=0, le=1)
+    """Last learning rate as a share of the first."""
+
+
+class EmaSection(Section):
+    """Moving average of the weights: decay·(1 - exp(-step / ramp))."""
+
+    decay: float = Field(0.999, ge=0, lt=1)
+    ramp: float = Field(200.0, gt=0)
+
+
+class Recipe(Section):
+    """A whole recipe. `settings` is the table named like the task, e.g. `[segmentation]`."""
+
+    name: str
+    task: Literal["segmentation", "detection"]
+    model: ModelSection
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(gt=0)
+    seed: int = 0
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    ema: EmaSection = EmaSection()
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    evaluate_every: int = Field(5, gt=0)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+SectionType = TypeVar("SectionType", bound=BaseModel)
+
+
+def validated(section: type[SectionType], plain: dict[str, Any], where: str) -> SectionType:
+    """Validate a plain table; a `RecipeError` names each wrong key and the nearest valid one."""
+    try:
+        return section.model_validate(plain)
+    except ValidationError as error:
+        lines = [_explain(section, dict(problem)) for problem in error.errors()]
+        raise RecipeError(f"{where}: " + "; ".join(lines)) from error
+
+
+def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    if problem["type"] != "extra_forbidden":
+        return f"{'.'.join(path)}: {problem['msg']} (given: {problem['input']!r})"
+    fields: Any = section
+    for part in path[:-1]:
+        fields = fields.model_fields[part].annotation
+    near = difflib.get_close_matches(path[-1], list(fields.model_fields), n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(fields.model_fields)}"
+    return f"unknown key '{'.'.join(path)}'; {hint}"
+
+
+def parse_override(text: str) -> tuple[list[str], Any]:
+    """`optimizer.lr=0.01` to (["optimizer", "lr"], 0.01); the value is TOML, else a string."""
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
+        raise RecipeError(f"--set {text}: expected key=value, e.g. optimizer.lr=0.01")
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    return key.strip().split("."), parsed
+
+
+def find_recipe(spec: str) -> Path:
+    """A recipe file: a path, or the name of one that comes with litescene."""
+    path = Path(spec)
+    if path.suffix == ".toml" and path.exists():
+        return path
+    shipped = {
+        Path(str(entry)).stem: Path(str(entry))
+        for entry in resources.files("litescene").joinpath("recipes").iterdir()
+        if entry.name.endswith(".toml")
+    }
+    if spec in shipped:
+        return shipped[spec]
+    near = difflib.get_close_matches(spec, shipped, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"recipes: {', '.join(sorted(shipped))}"
+    raise RecipeError(f"there is no recipe '{spec}' (neither a file nor a shipped one); {hint}")
+
+
+def load_recipe(spec: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe by path or name and apply `key=value` overrides."""
+    path = find_recipe(spec)
+    try:
+        plain = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}") from error
+    return recipe_from_dict(plain, str(path), overrides)
+
+
+def recipe_from_dict(plain: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Validate a plain recipe; the table named like the task becomes `settings`."""
+    for text in overrides:
+        keys, value = parse_override(text)
+        table = plain
+        for key in keys[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"--set {text}: '{key}' is not a table")
+        table[keys[-1]] = value
+    if "settings" in plain:
+        raise RecipeError(f"{where}: unknown key 'settings'; use [{plain.get('task', 'task')}]")
+    plain = dict(plain)
+    plain["settings"] = plain.pop(str(plain.get("task")), {})
+    return validated(Recipe, plain, where)

@@ -1,0 +1,116 @@
+"""The folder of a training run: what is written there and how it is read back.
+
+recipe.json            the resolved recipe
+command.txt            the exact command that resumes
+log.jsonl              one line per epoch
+events.out.tfevents.*  the same for TensorBoard
+last.safetensors       averaged weights after the newest epoch, with their card
+best.safetensors       averaged weights of the best evaluation, with their card
+resume.safetensors     everything needed to go on: one file, so one rename commits an epoch
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from litescene.core import CheckpointError, RecipeError
+from litescene.media.atomic import write_atomic
+from litescene.training.checkpoint import load_checkpoint, save_checkpoint
+from litescene.training.ema import MovingAverage
+from litescene.training.recipe import Recipe
+
+
+class RunFolder:
+    """Paths and files of one run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def resume_file(self) -> Path:
+        """The state of the newest finished epoch."""
+        return self.path / "resume.safetensors"
+
+    def begin(self, recipe: Recipe) -> None:
+        """Create the folder; one that holds another run is an error."""
+        if (self.path / "recipe.json").exists():
+            raise RecipeError(
+                f"{self.path} already holds a run; continue it with --resume {self.path} "
+                "or choose another --out"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())
+        write_atomic(self.path / "command.txt", f"litescene train --resume {self.path}\n".encode())
+
+    def recipe(self) -> Recipe:
+        """The recipe of an existing run."""
+        path = self.path / "recipe.json"
+        if not path.exists():
+            raise CheckpointError(f"{self.path} is not a run folder: it has no recipe.json")
+        return Recipe.model_validate_json(path.read_text("utf-8"))
+
+    def log(self, record: dict[str, Any], known: list[dict[str, Any]]) -> None:
+        """Rewrite the log with one more record (short, and never half a line)."""
+        known.append(record)
+        text = "".join(json.dumps(entry) + "\n" for entry in known)
+        write_atomic(self.path / "log.jsonl", text.encode())
+
+    def save_weights(self, name: str, average: MovingAverage, card: dict[str, Any]) -> None:
+        """Write `last` or `best`."""
+        save_checkpoint(self.path / f"{name}.safetensors", average.shadow.state_dict(), card)
+        write_atomic(
+            self.path / f"{name}.json", json.dumps(card, indent=2, sort_keys=True).encode()
+        )
+
+    def free_space(self) -> int:
+        """Bytes left on the run's disk."""
+        return shutil.disk_usage(self.path).free
+
+
+def save_resume(
+    folder: RunFolder,
+    model: nn.Module,
+    average: MovingAverage,
+    optimizer: torch.optim.Optimizer,
+    state: dict[str, Any],
+) -> None:
+    """Write the resume file: weights, averages, optimiser, random state and counters."""
+    tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"ema.{k}": v for k, v in average.shadow.state_dict().items()}
+    packed = optimizer.state_dict()
+    for index, entries in packed["state"].items():
+        tensors |= {f"optimizer.{index}.{k}": torch.as_tensor(v) for k, v in entries.items()}
+    tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random_cuda"] = torch.cuda.get_rng_state()
+    save_checkpoint(folder.resume_file, tensors, {**state, "ema_step": average.step})
+
+
+def load_resume(
+    folder: RunFolder, model: nn.Module, average: MovingAverage, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put everything back; returns the counters given to `save_resume`."""
+    checkpoint = load_checkpoint(folder.resume_file)
+    model.load_state_dict(_under(checkpoint.tensors, "model."))
+    average.shadow.load_state_dict(_under(checkpoint.tensors, "ema."))
+    average.step = int(checkpoint.card["ema_step"])
+    packed = optimizer.state_dict()
+    states: dict[int, dict[str, Tensor]] = {}
+    for key, value in _under(checkpoint.tensors, "optimizer.").items():
+        index, _, name = key.partition(".")
+        states.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": states, "param_groups": packed["param_groups"]})
+    torch.set_rng_state(checkpoint.tensors["random"])
+    if "random_cuda" in checkpoint.tensors and torch.cuda.is_available():
+        torch.cuda.set_rng_state(checkpoint.tensors["random_cuda"])
+    return checkpoint.card
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}

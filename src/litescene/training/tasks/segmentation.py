@@ -1,0 +1,176 @@
+"""Semantic segmentation as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from litescene.core import DataError
+from litescene.data.augment import Augmentation, augment_batch, sample_generator
+from litescene.data.segmentation import SegmentationData, open_segmentation
+from litescene.metrics import ConfusionMatrix
+from litescene.models import create_model
+from litescene.training.losses.segmentation import (
+    class_weights,
+    ohem_cross_entropy,
+    soft_jaccard,
+    weighted_cross_entropy,
+)
+from litescene.training.recipe import Recipe, Section, validated
+from litescene.training.tasks.base import decay_groups, shuffled
+
+
+class CropStage(Section):
+    """From this epoch on, training uses crops of this height and width."""
+
+    epoch: int = Field(0, ge=0)
+    height: int = Field(ge=64)
+    width: int = Field(ge=64)
+
+
+class SegmentationSettings(Section):
+    """The table `[segmentation]` of a recipe."""
+
+    data: str
+    """`FORMAT:PATH`; splits train and val are used."""
+    crops: list[CropStage]
+    scale: tuple[float, float] = (0.75, 1.75)
+    flip: float = Field(0.5, ge=0, le=1)
+    jitter: float = Field(0.4, ge=0, lt=1)
+    hue: float = Field(0.05, ge=0, le=0.5)
+    loss: Literal["cross_entropy", "ohem"] = "ohem"
+    ohem_threshold: float = Field(0.7, gt=0, lt=1)
+    ohem_share: float = Field(1 / 16, gt=0, le=1)
+    """Least share of a batch's pixels that OHEM keeps."""
+    class_balance: float = Field(0.0, ge=0, le=1)
+    """Power of the class weights; see `losses.segmentation.class_weights`."""
+    jaccard: float = Field(0.0, ge=0)
+    """Weight of the soft Jaccard loss of the main head."""
+    auxiliary: float = Field(1.0, ge=0)
+    """Weight of each training head."""
+
+
+class SegmentationTask:
+    """Trains and evaluates segmentation networks; metric: mean IoU, ignored pixels left out."""
+
+    metric = "mean_iou"
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.settings = validated(SegmentationSettings, recipe.settings, "[segmentation]")
+        self.train = open_segmentation(self.settings.data, "train")
+        self.val = open_segmentation(self.settings.data, "val")
+        if len(self.train) < recipe.batch_size:
+            raise DataError(
+                f"{self.train.name} has {len(self.train)} pictures, fewer than a batch of "
+                f"{recipe.batch_size}"
+            )
+        # A small data set lives in the device's memory, so that nothing waits for pictures.
+        images, labels = self.train.load_all()
+        self.images = torch.from_numpy(images).to(device)
+        self.labels = torch.from_numpy(labels).to(device)
+        counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
+        balance = class_weights(counts[: len(self.train.taxonomy)], self.settings.class_balance)
+        self.weight = balance.to(device) if self.settings.class_balance else None
+
+    def build_model(self) -> nn.Module:
+        """The recipe's network for the data's classes."""
+        options = {"num_classes": len(self.train.taxonomy), **self.recipe.model.options}
+        network: Any = create_model(self.recipe.model.name, **options)
+        return network.to(memory_format=torch.channels_last)
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Batch norm and biases do not decay."""
+        return decay_groups(model, self.recipe.optimizer.weight_decay)
+
+    def steps_per_epoch(self) -> int:
+        """Full batches only."""
+        return len(self.train) // self.recipe.batch_size
+
+    def _crop(self, epoch: int) -> tuple[int, int]:
+        stage = [s for s in self.settings.crops if s.epoch <= epoch][-1]
+        return stage.height, stage.width
+
+    def batches(self, epoch: int, rank: int, world: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised pictures n×3×h×w and labels n×h×w."""
+        size, seed, s = self.recipe.batch_size, self.recipe.seed, self.settings
+        augmentation = Augmentation(s.scale, s.flip, s.jitter, s.hue)
+        order = shuffled(len(self.train), seed, epoch)
+        for step in range(rank, self.steps_per_epoch(), world):
+            chosen = order[step * size : (step + 1) * size]
+            generators = [sample_generator(seed, epoch, int(i)) for i in chosen]
+            where = chosen.to(self.device)
+            yield augment_batch(
+                self.images[where], self.labels[where], self._crop(epoch), augmentation, generators
+            )
+
+    def _normalise(self, model: nn.Module, images: Tensor) -> Tensor:
+        spec: Any = model.input_spec
+        mean = images.new_tensor(spec.mean)[:, None, None] * 255
+        std = images.new_tensor(spec.std)[:, None, None] * 255
+        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Main head at full resolution; training heads at half the labels' resolution."""
+        images, labels = batch
+        outputs: dict[str, Tensor] = model(self._normalise(model, images))
+        half = labels[:, ::2, ::2]
+        parts = {}
+        for name, logits in outputs.items():
+            target = labels if name == "logits" else half
+            logits = F.interpolate(logits.float(), target.shape[-2:], mode="bilinear")
+            parts[name] = self._pixel_loss(logits, target)
+            if name == "logits" and self.settings.jaccard:
+                parts["jaccard"] = soft_jaccard(logits[:, :, ::2, ::2], half)
+        weights = {"logits": 1.0, "jaccard": self.settings.jaccard}
+        total = sum(weights.get(n, self.settings.auxiliary) * v for n, v in parts.items())
+        return {"loss": torch.as_tensor(total), **parts}
+
+    def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.settings.loss == "cross_entropy":
+            return weighted_cross_entropy(logits, labels, self.weight)
+        return ohem_cross_entropy(
+            logits,
+            labels,
+            threshold=self.settings.ohem_threshold,
+            min_kept=int(labels.numel() * self.settings.ohem_share),
+            weight=self.weight,
+        )
+
+    def evaluate(self, model: nn.Module) -> dict[str, Any]:
+        """Mean IoU and IoU per class on val."""
+        return evaluate_segmentation(model, self.val, self.device)
+
+    def card(self) -> dict[str, Any]:
+        """Data, classes and training size."""
+        height, width = self.images.shape[1:3]
+        return {
+            "task": "segmentation",
+            "taxonomy": self.train.taxonomy.to_dict(),
+            "size": [int(height), int(width)],
+            "data": {"train": self.train.name, "val": self.val.name, "pictures": len(self.train)},
+        }
+
+
+@torch.inference_mode()
+def evaluate_segmentation(
+    model: nn.Module, data: SegmentationData, device: torch.device
+) -> dict[str, Any]:
+    """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes."""
+    matrix = ConfusionMatrix(data.taxonomy)
+    spec: Any = model.input_spec
+    mean = torch.tensor(spec.mean, device=device)[:, None, None] * 255
+    std = torch.tensor(spec.std, device=device)[:, None, None] * 255
+    for index in range(len(data)):
+        image, labels = data.load(index)
+        x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
+        logits = model(((x - mean) / std).contiguous(memory_format=torch.channels_last))
+        predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
+        matrix.add(np.asarray(predicted), labels)
+    return matrix.to_dict()
