@@ -1,0 +1,214 @@
+"""Inference engines behind one small interface.
+
+    openvino         OpenVINO in the best precision of the machine (bf16, else float32)
+    openvino-f32     OpenVINO, float32
+    openvino-bf16    OpenVINO, bf16 inside; inputs and outputs are as always
+    onnxruntime      ONNX Runtime on the CPU, float32
+
+`auto` (see `runtime.selection`) is not an engine but a choice between these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import logging
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core.errors import (
+    BundleError,
+    InputError,
+    MissingExtraError,
+    OutputError,
+    UnknownNameError,
+)
+from litescene.media.atomic import write_atomic
+from litescene.runtime.bundle import Bundle
+from litescene.runtime.cache import cache_folder, processor, prune
+
+ENGINES = ("openvino", "openvino-f32", "openvino-bf16", "onnxruntime")
+KEPT_SHAPES = 4
+"""Compiled input shapes that an engine keeps in memory."""
+
+Batch = NDArray[np.uint8]
+Outputs = list[NDArray[np.float32]]
+_log = logging.getLogger("litescene")
+
+
+class Engine(Protocol):
+    """A network ready to run. Not to be called from two threads at once."""
+
+    name: str
+
+    def run(self, batch: Batch) -> Outputs:
+        """Outputs for N×H×W×3 uint8 RGB; valid until the next call."""
+        ...
+
+
+def default_threads() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def installed(package: str) -> bool:
+    """Whether a package can be imported, without importing it."""
+    return importlib.util.find_spec(package) is not None
+
+
+def has_bf16() -> bool:
+    """Whether OpenVINO computes in bf16 on this processor."""
+    from openvino import Core
+
+    return "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def create_engine(name: str, bundle: Bundle, threads: int | None = None) -> Engine:
+    """Make one of `ENGINES` for a bundle.
+
+    Raises:
+        UnknownNameError: no such engine.
+        MissingExtraError: its package is not installed.
+        InputError: bf16 is asked for and the processor has none.
+
+    """
+    if name not in ENGINES:
+        raise UnknownNameError("engine", name, (*ENGINES, "auto"))
+    package = name.partition("-")[0]
+    if not installed(package):
+        raise MissingExtraError(f"the engine '{name}'", package)
+    threads = threads or default_threads()
+    if package == "onnxruntime":
+        return OnnxRuntimeEngine(bundle, threads)
+    precision = name.partition("-")[2] or ("bf16" if has_bf16() else "f32")
+    return OpenVinoEngine(bundle, threads, precision)
+
+
+class OnnxRuntimeEngine:
+    """ONNX Runtime on the CPU."""
+
+    name = "onnxruntime"
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as states
+
+        onnxruntime.disable_telemetry_events()
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(
+                bundle.model, options, providers=["CPUExecutionProvider"]
+            )
+        except (
+            states.Fail,
+            states.InvalidGraph,
+            states.InvalidProtobuf,
+            states.NotImplemented,
+        ) as error:
+            raise BundleError(f"ONNX Runtime cannot read '{bundle.name}': {error}") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, batch: Batch) -> Outputs:
+        """Outputs for N×H×W×3 uint8 RGB."""
+        outputs: Outputs = self._session.run(None, {self._input: batch})
+        return outputs
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU; every input shape is compiled for itself and kept on disk.
+
+    Compiling for a fixed shape makes faster code than a dynamic shape, and the compiled form
+    loads in a fraction of the time that reading and compiling the ONNX file takes.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int, precision: str) -> None:
+        from openvino import Core
+
+        self._core = Core()
+        if precision == "bf16" and not has_bf16():
+            raise InputError("this processor has no bf16; use the engine openvino-f32")
+        self.name = f"openvino-{precision}"
+        self._bundle = bundle
+        self._settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": precision,
+            "CACHE_MODE": "OPTIMIZE_SPEED",
+        }
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+
+    def run(self, batch: Batch) -> Outputs:
+        """Outputs for N×H×W×3 uint8 RGB; valid until the next call."""
+        request = self._requests.get(batch.shape)
+        if request is None:
+            request = self._compiled(batch.shape).create_infer_request()
+            self._requests[batch.shape] = request
+            if len(self._requests) > KEPT_SHAPES:
+                self._requests.popitem(last=False)
+        self._requests.move_to_end(batch.shape)
+        results = request.infer([batch], share_inputs=True, share_outputs=True)
+        return [results[i] for i in range(len(results))]
+
+    def _compiled(self, shape: tuple[int, ...]) -> Any:
+        stored = self._stored_at(shape)
+        if stored.is_file():
+            try:
+                # Import checks the file itself; a damaged or foreign one is compiled anew.
+                model = self._core.import_model(
+                    io.BytesIO(stored.read_bytes()), "CPU", self._settings
+                )
+                os.utime(stored)
+                return model
+            except (OSError, RuntimeError) as error:
+                _log.info("the compiled network %s is not usable (%s)", stored, error)
+        return self._compile(shape, stored)
+
+    def _compile(self, shape: tuple[int, ...], stored: Path) -> Any:
+        size = "×".join(map(str, shape[1:3]))
+        _log.info("compiling %s for %s (%s), once", self._bundle.name, size, self.name)
+        began = time.perf_counter()
+        try:
+            model = self._core.read_model(io.BytesIO(self._bundle.model))
+            model.reshape(list(shape))
+            compiled = self._core.compile_model(model, "CPU", self._settings)
+        except RuntimeError as error:
+            raise BundleError(
+                f"OpenVINO cannot read '{self._bundle.name}' at {size}: {error}"
+            ) from error
+        _log.info("compiled in %.1f s", time.perf_counter() - began)
+        try:
+            write_atomic(stored, _exported(compiled))
+            prune(stored.parent, stored.suffix)
+        except OutputError as error:
+            _log.info("the compiled network is not kept: %s", error)
+        return compiled
+
+    def _stored_at(self, shape: tuple[int, ...]) -> Path:
+        """File of the compiled form; its name covers everything that the form depends on."""
+        facts = (
+            self._bundle.digest,
+            shape,
+            sorted(self._settings.items()),
+            importlib.metadata.version("openvino"),
+            processor(),
+        )
+        key = hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
+        return cache_folder() / "compiled" / f"{self._bundle.name}-{key}.ov"
+
+
+def _exported(compiled: Any) -> bytes:
+    exported = compiled.export_model()
+    return exported if isinstance(exported, bytes) else exported.getvalue()

@@ -1,0 +1,107 @@
+"""A class for every pixel of a picture, from a bundle."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core.frame import Image
+from litescene.core.results import SegmentationMap
+from litescene.runtime.bundle import Bundle
+from litescene.runtime.engines import Batch, Outputs
+from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
+from litescene.runtime.upsample import upsample_argmax
+
+SAME_ASPECT = 1.05
+SMALLEST = 64
+
+
+def network_size(
+    frame: tuple[int, int], trained: tuple[int, int], stride: int = 32
+) -> tuple[int, int]:
+    """Height and width at which a network sees a frame.
+
+    The trained size, if its aspect ratio is within 5 % of the frame's; otherwise the same area
+    with the frame's aspect ratio, each side rounded to a multiple of `stride`, at least 64.
+
+    >>> network_size((360, 480), (360, 480))
+    (360, 480)
+    >>> network_size((1080, 1920), (512, 1024))
+    (544, 960)
+    """
+    ratio = (frame[1] * trained[0]) / (frame[0] * trained[1])
+    if max(ratio, 1 / ratio) <= SAME_ASPECT:
+        return trained
+    height = math.sqrt(trained[0] * trained[1] * frame[0] / frame[1])
+    width = height * frame[1] / frame[0]
+    rows, columns = (max(round(side / stride) * stride, SMALLEST) for side in (height, width))
+    return rows, columns
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """The picture at (height, width): area averaging when it shrinks, else bilinear."""
+    if image.shape[:2] == size:
+        return image
+    shrinks = image.shape[0] * image.shape[1] > size[0] * size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
+
+
+class Segmenter:
+    """Pictures in, label maps at the pictures' own size out.
+
+    Args:
+        bundle: a `Bundle`, the name of a shipped one, or a file.
+        engine: `auto` or one of `runtime.ENGINES`.
+        threads: cores to use; all that the process may use by default.
+        size: (height, width) at which the network sees pictures, instead of `network_size`.
+
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle | str | Path,
+        engine: str = "auto",
+        threads: int | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        self.bundle = open_bundle(bundle, "segmentation")
+        self.contract = self.bundle.contract
+        self.taxonomy = self.contract.taxonomy
+        self._size = size
+        self._engine = LazyEngine(self.bundle, engine, threads, label_agreement)
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine; `auto` until the first picture."""
+        return self._engine.name
+
+    def input_of(self, image: Image) -> Batch:
+        """What the network gets for a picture: 1×H×W×3 uint8 RGB."""
+        frame = (image.shape[0], image.shape[1])
+        size = self._size or network_size(frame, self.contract.size, self.contract.stride)
+        return np.ascontiguousarray(resize(image, size))[None]
+
+    def logits(self, image: Image) -> NDArray[np.float32]:
+        """Logits C×h×w at the head's stride; valid until the next call."""
+        return self._engine.run(self.input_of(image))[0][0]
+
+    def __call__(self, picture: Picture) -> SegmentationMap:
+        """Labels of a path, bytes, RGB array, PIL image or frame, at its own size."""
+        image = as_image(picture)
+        labels = upsample_argmax(self.logits(image), image.shape[0], image.shape[1])
+        return SegmentationMap(labels, self.taxonomy)
+
+
+def label_agreement(one: Outputs, other: Outputs) -> float:
+    """Share of pixels with the same label, at eight times the logits' resolution."""
+    shares = []
+    for a, b in zip(one[0], other[0], strict=True):
+        height, width = 8 * a.shape[1], 8 * a.shape[2]
+        same = upsample_argmax(a, height, width) == upsample_argmax(b, height, width)
+        shares.append(np.mean(same))
+    return float(np.mean(shares))
