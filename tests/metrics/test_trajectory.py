@@ -1,5 +1,6 @@
 """The oracle is evo for ATE and RPE, and KITTI's definition written out for the segments."""
 
+import json
 import os
 import warnings
 from pathlib import Path
@@ -126,6 +127,7 @@ def test_a_perfect_estimate_has_no_error_in_any_alignment() -> None:
         assert scores.segments is not None
         assert scores.segments.translation_percent < 1e-9
         assert scores.scale == pytest.approx(1.0)
+        assert json.loads(json.dumps(scores.to_dict()))["ate"]["max"] == scores.ate.max
 
 
 def test_similarity_alignment_finds_the_scale_and_hides_nothing_else() -> None:
