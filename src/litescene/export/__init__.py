@@ -1,1 +1,19 @@
-"""Room."""
+"""Checkpoint to bundle, with its parity proof; parameters and MACs. Needs PyTorch."""
+
+from litescene.export.fold import fold_batch_norms
+from litescene.export.graph import to_onnx
+from litescene.export.onnx_export import contract_of, export, export_checkpoint
+from litescene.export.parity import bf16_agreement, prove
+from litescene.export.profile import Profile, profile
+
+__all__ = [
+    "Profile",
+    "bf16_agreement",
+    "contract_of",
+    "export",
+    "export_checkpoint",
+    "fold_batch_norms",
+    "profile",
+    "prove",
+    "to_onnx",
+]

@@ -131,17 +131,18 @@ class OpenVinoEngine:
     """OpenVINO on the CPU; every input shape is compiled for itself and kept on disk.
 
     Compiling for a fixed shape makes faster code than a dynamic shape, and the compiled form
-    loads in a fraction of the time that reading and compiling the ONNX file takes.
+    loads in a fraction of the time that reading and compiling the ONNX file takes. Without
+    `store` nothing is kept on disk.
     """
 
-    def __init__(self, bundle: Bundle, threads: int, precision: str) -> None:
+    def __init__(self, bundle: Bundle, threads: int, precision: str, *, store: bool = True) -> None:
         from openvino import Core
 
         self._core = Core()
         if precision == "bf16" and not has_bf16():
             raise InputError("this processor has no bf16; use the engine openvino-f32")
         self.name = f"openvino-{precision}"
-        self._bundle = bundle
+        self._bundle, self._store = bundle, store
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": threads,
@@ -164,7 +165,7 @@ class OpenVinoEngine:
 
     def _compiled(self, shape: tuple[int, ...]) -> Any:
         stored = self._stored_at(shape)
-        if stored.is_file():
+        if self._store and stored.is_file():
             try:
                 # Import checks the file itself; a damaged or foreign one is compiled anew.
                 model = self._core.import_model(
@@ -189,12 +190,16 @@ class OpenVinoEngine:
                 f"OpenVINO cannot read '{self._bundle.name}' at {size}: {error}"
             ) from error
         _log.info("compiled in %.1f s", time.perf_counter() - began)
+        if self._store:
+            self._keep(compiled, stored)
+        return compiled
+
+    def _keep(self, compiled: Any, stored: Path) -> None:
         try:
             write_atomic(stored, _exported(compiled))
             prune(stored.parent, stored.suffix)
         except OutputError as error:
             _log.info("the compiled network is not kept: %s", error)
-        return compiled
 
     def _stored_at(self, shape: tuple[int, ...]) -> Path:
         """File of the compiled form; its name covers everything that the form depends on."""

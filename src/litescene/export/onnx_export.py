@@ -1,0 +1,103 @@
+"""Trained network to bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from litescene.core import CheckpointError, Contract, Image, Taxonomy
+from litescene.export.graph import to_onnx
+from litescene.export.parity import prove
+from litescene.media.atomic import write_atomic
+from litescene.runtime.bundle import Bundle, write_metadata
+
+DEFAULT_THRESHOLDS = {"score": 0.45, "iou": 0.5}
+_PROVENANCE = ("data", "recipe", "result", "litescene", "torch", "commit")
+
+
+def export(
+    model: nn.Module, contract: Contract, out: str | Path, pictures: Sequence[Image] = ()
+) -> Bundle:
+    """Write a bundle after proving that it computes what the network computes.
+
+    Args:
+        model: the trained network; it is not changed.
+        contract: what the bundle's metadata shall say; `parity` is filled in.
+        out: the file; it appears whole or not at all.
+        pictures: real pictures for the proof and for the agreement of bf16 (see `parity.prove`).
+
+    Returns:
+        The bundle as it was written.
+
+    Raises:
+        ParityError: outputs or decisions differ; nothing is written.
+        OutputError: the file cannot be written.
+
+    """
+    out = Path(out)
+    was_training = model.training
+    model.eval()
+    try:
+        graph = to_onnx(model)
+        bundle = Bundle.from_bytes(write_metadata(graph, contract), out.stem)
+        parity = prove(model, bundle, pictures)
+    finally:
+        model.train(was_training)
+    data = write_metadata(graph, dataclasses.replace(contract, parity=parity))
+    write_atomic(out, data)
+    return Bundle.from_bytes(data, out.stem)
+
+
+def export_checkpoint(
+    checkpoint: str | Path,
+    out: str | Path,
+    pictures: Sequence[Image] = (),
+    license: str = "",
+) -> Bundle:
+    """Export a checkpoint of our own training; its card gives the contract."""
+    from litescene.training import load_model
+
+    model, card = load_model(Path(checkpoint))
+    return export(model, contract_of(model, card, license), out, pictures)
+
+
+def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contract:
+    """The contract of a network from the card of its checkpoint."""
+    try:
+        task, system = card["task"], card["model"]["name"]
+        taxonomy = Taxonomy.from_dict(card["taxonomy"])
+        height, width = card["size"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"the checkpoint's card lacks what a bundle must say: {error}"
+        ) from error
+    detects = task == "detection"
+    provenance = {key: card[key] for key in _PROVENANCE if key in card}
+    return Contract(
+        task=task,
+        system=system,
+        taxonomy=taxonomy,
+        size=(int(height), int(width)),
+        finish="decode_nms" if detects else "upsample_argmax",
+        anchors=_plain_anchors(model) if detects else (),
+        strides=tuple(int(s) for s in model.strides) if detects else (),
+        thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},
+        provenance=provenance | {"exported": datetime.now(UTC).date().isoformat()},
+        accuracy=_accuracy(card),
+        license=license,
+    )
+
+
+def _plain_anchors(model: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
+    return tuple(tuple((float(w), float(h)) for w, h in level) for level in model.anchors)
+
+
+def _accuracy(card: Mapping[str, Any]) -> dict[str, Any]:
+    result = card.get("result", {})
+    metrics = result.get("metrics", result) if isinstance(result, Mapping) else {}
+    return dict(metrics)

@@ -1,0 +1,210 @@
+"""The proof that a bundle computes what the trained network computes.
+
+At three sizes and two batch sizes, on every exact engine that is installed, the outputs must
+differ from PyTorch's float32 by at most `TOLERANCE` of the largest output, and the decisions
+after the runtime's own last step must be those of PyTorch's: every label, unless two classes
+are closer than the tolerance; every box.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from litescene.core import Contract, Image, MissingExtraError, ParityError
+from litescene.export.graph import head_maps, normalisation
+from litescene.export.reference import found_boxes, overlaps, upsampled
+from litescene.runtime.bundle import Bundle
+from litescene.runtime.detection import DEFAULT_IOU, DEFAULT_SCORE, box_agreement, find_boxes
+from litescene.runtime.engines import (
+    Engine,
+    OnnxRuntimeEngine,
+    OpenVinoEngine,
+    Outputs,
+    default_threads,
+    has_bf16,
+    installed,
+)
+from litescene.runtime.segmentation import label_agreement
+from litescene.runtime.upsample import upsample_argmax
+
+TOLERANCE = 1e-4
+SAME_BOXES = 0.99
+BATCHES = (1, 2)
+
+
+def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> dict[str, Any]:
+    """Compare a bundle with its network; the result goes into the contract's `parity`.
+
+    Args:
+        model: the trained network in evaluation.
+        bundle: the bundle made from it.
+        pictures: real pictures to compare on; without them drawn ones serve for the proof, and
+            the agreement of bf16, which means something on real pictures only, is not stated.
+
+    Raises:
+        ParityError: an output or a decision differs; the message says where and by how much.
+        MissingExtraError: no engine is installed.
+
+    """
+    engines = _exact_engines(bundle)
+    drawn = list(pictures) or [draw_picture(seed) for seed in range(2)]
+    worst = 0.0
+    sizes = proof_sizes(bundle.contract)
+    for size in sizes:
+        for count in BATCHES:
+            batch = np.stack([fit(drawn[i % len(drawn)], size) for i in range(count)])
+            wanted = _torch_outputs(model, batch)
+            for engine in engines:
+                worst = max(worst, _compare(engine, batch, wanted, bundle.contract))
+    result: dict[str, Any] = {
+        "engines": [engine.name for engine in engines],
+        "sizes": [list(size) for size in sizes],
+        "batches": list(BATCHES),
+        "tolerance": TOLERANCE,
+        "largest_difference": worst,
+        "decisions": "equal",
+    }
+    if pictures and installed("openvino") and has_bf16():
+        agreement = bf16_agreement(bundle, pictures)
+        if agreement is not None:
+            result |= {"bf16_agreement": agreement, "bf16_pictures": len(pictures)}
+    return result
+
+
+def bf16_agreement(bundle: Bundle, pictures: Sequence[Image]) -> float | None:
+    """Mean share of decisions that bf16 has in common with float32; None without decisions."""
+    exact, rough = (
+        OpenVinoEngine(bundle, default_threads(), precision, store=False)
+        for precision in ("f32", "bf16")
+    )
+    shares = []
+    for picture in pictures:
+        batch = fit(picture, bundle.contract.size)[None]
+        one, other = [o.copy() for o in exact.run(batch)], rough.run(batch)
+        share = _agreement(one, other, bundle.contract)
+        if share is not None:
+            shares.append(share)
+    return float(np.mean(shares)) if shares else None
+
+
+def proof_sizes(contract: Contract) -> tuple[tuple[int, int], ...]:
+    """The trained size and two others, one of them upright and, for label maps, odd."""
+    height, width = contract.size
+    step = contract.stride
+    half = max(height // 2 // step, 2) * step, max(width // 2 // step, 2) * step
+    if contract.task == "detection":
+        return (height, width), half, (half[1] + step, half[0])
+    return (height, width), half, (half[1] + 5, half[0] + 3)
+
+
+def draw_picture(seed: int) -> Image:
+    """A picture with smooth shading, edges and texture at several scales, 256×320 RGB."""
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((256, 320, 3), np.float32)
+    for scale in (2, 4, 8, 16, 32, 64):
+        noise = rng.normal(0, scale, (256 // scale, 320 // scale, 3)).astype(np.float32)
+        picture += cv2.resize(noise, (320, 256), interpolation=cv2.INTER_CUBIC)
+    for _ in range(12):
+        x, y = int(rng.integers(0, 280)), int(rng.integers(0, 220))
+        w, h = int(rng.integers(10, 90)), int(rng.integers(10, 90))
+        picture[y : y + h, x : x + w] += rng.normal(0, 60, 3)
+    return np.clip(128 + picture, 0, 255).astype(np.uint8)
+
+
+def fit(picture: Image, size: tuple[int, int]) -> Image:
+    """The picture at (height, width)."""
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _exact_engines(bundle: Bundle) -> list[Engine]:
+    engines: list[Engine] = []
+    if installed("onnxruntime"):
+        engines.append(OnnxRuntimeEngine(bundle, default_threads()))
+    if installed("openvino"):
+        engines.append(OpenVinoEngine(bundle, default_threads(), "f32", store=False))
+    if not engines:
+        raise MissingExtraError("the parity proof", "onnxruntime")
+    return engines
+
+
+@torch.inference_mode()
+def _torch_outputs(model: nn.Module, batch: NDArray[np.uint8]) -> list[Tensor]:
+    factor, offset = normalisation(model)
+    x = torch.from_numpy(batch).permute(0, 3, 1, 2).float()
+    return list(head_maps(model, x * factor.float() + offset.float()))
+
+
+def _compare(
+    engine: Engine, batch: NDArray[np.uint8], wanted: Sequence[Tensor], contract: Contract
+) -> float:
+    """Largest difference relative to the largest output; a `ParityError` above the tolerance."""
+    given = engine.run(batch)
+    where = f"{engine.name} at {'×'.join(map(str, batch.shape[:3]))}"
+    worst = 0.0
+    for have, want in zip(given, wanted, strict=True):
+        if have.shape != tuple(want.shape):
+            raise ParityError(f"{where}: output {have.shape}, PyTorch has {tuple(want.shape)}")
+        scale = float(want.abs().max())
+        difference = float(np.abs(have - want.numpy()).max()) / max(scale, 1e-12)
+        if not difference <= TOLERANCE:
+            raise ParityError(
+                f"{where}: outputs differ from PyTorch by {difference:.2e} of the largest one; "
+                f"allowed is {TOLERANCE:.0e}"
+            )
+        worst = max(worst, difference)
+    for index in range(len(batch)):
+        one = [output[index] for output in given]
+        other = [output[index] for output in wanted]
+        if contract.task == "segmentation":
+            _compare_labels(one[0], other[0], (batch.shape[1], batch.shape[2]), where)
+        else:
+            _compare_boxes(one, other, contract, where)
+    return worst
+
+
+def _compare_labels(
+    given: NDArray[np.float32], wanted: Tensor, size: tuple[int, int], where: str
+) -> None:
+    full = upsampled(wanted[None], *size)[0]
+    labels = torch.from_numpy(upsample_argmax(given, *size)).long()
+    chosen = full.gather(0, labels[None])[0]
+    gap = float((full.amax(0) - chosen).max()) / max(float(wanted.abs().max()), 1e-12)
+    if gap > 2 * TOLERANCE:
+        raise ParityError(
+            f"{where}: a label differs from PyTorch's although its class is {gap:.1e} behind"
+        )
+
+
+def _compare_boxes(
+    given: Outputs, wanted: Sequence[Tensor], contract: Contract, where: str
+) -> None:
+    score, iou = _thresholds(contract)
+    want = found_boxes(wanted, contract, score, iou)
+    have = torch.from_numpy(find_boxes(given, contract, score, iou)).double()
+    shared = sum(_has(have, row) for row in want) + sum(_has(want, row) for row in have)
+    total = len(want) + len(have)
+    if total and shared / total < SAME_BOXES:
+        raise ParityError(f"{where}: only {shared} of {total} boxes are those of PyTorch")
+
+
+def _has(rows: Tensor, row: Tensor) -> bool:
+    same = rows[rows[:, 5] == row[5]]
+    return bool((overlaps(row, same) > 0.99).any())
+
+
+def _agreement(one: Outputs, other: Outputs, contract: Contract) -> float | None:
+    if contract.task == "segmentation":
+        return label_agreement(one, other)
+    return box_agreement(one, other, contract, *_thresholds(contract))
+
+
+def _thresholds(contract: Contract) -> tuple[float, float]:
+    stated = contract.thresholds
+    return stated.get("score", DEFAULT_SCORE), stated.get("iou", DEFAULT_IOU)

@@ -1,0 +1,70 @@
+"""Parameters and multiply-accumulates of a network.
+
+Convention (the one of the published counts that the project compares with): parameters are the
+trainable ones; MACs are the multiply-accumulates of convolutions, transposed convolutions and
+linear layers at batch 1 in evaluation, without biases, batch norms, activations, pooling,
+interpolation and products of attention. One MAC is two FLOPs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Counts of a network at one input size."""
+
+    parameters: int
+    macs: int
+
+    @property
+    def flops(self) -> int:
+        """Two per multiply-accumulate."""
+        return 2 * self.macs
+
+
+def profile(model: nn.Module, size: tuple[int, int], channels: int = 3) -> Profile:
+    """Count a network at (height, width).
+
+    >>> profile(nn.Conv2d(3, 32, 3, 2, 1, bias=False), (640, 640))
+    Profile(parameters=864, macs=88473600)
+    """
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    macs = 0
+
+    def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal macs
+        macs += _layer_macs(module, inputs[0], output)
+
+    counted = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
+    hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
+    was_training = model.training
+    reference = next(model.parameters(), torch.empty(0))
+    try:
+        with torch.inference_mode():
+            model.eval()(torch.zeros(1, channels, *size, device=reference.device))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return Profile(parameters, macs)
+
+
+def _layer_macs(module: nn.Module, source: Tensor, output: Tensor) -> int:
+    if isinstance(module, nn.Linear):
+        return output.numel() * module.in_features
+    if isinstance(module, _CONVOLUTIONS):
+        taps = math.prod(module.kernel_size) * module.in_channels // module.groups
+        return output.numel() * taps
+    if isinstance(module, _TRANSPOSED):
+        taps = math.prod(module.kernel_size) * module.out_channels // module.groups
+        return source.numel() * taps
+    raise TypeError(f"no rule for {type(module).__name__}")

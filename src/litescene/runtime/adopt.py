@@ -1,0 +1,116 @@
+"""Turning somebody else's ONNX model into a bundle: metadata, and a run that proves they fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from litescene.core.contract import Contract
+from litescene.core.errors import BundleError, InputError
+from litescene.core.taxonomy import (
+    CAMVID,
+    CITYSCAPES,
+    STREET_OBJECTS,
+    Taxonomy,
+    distinct_colors,
+)
+from litescene.media.atomic import write_atomic
+from litescene.runtime.bundle import Bundle, write_metadata
+from litescene.runtime.engines import Outputs, create_engine
+from litescene.runtime.selection import candidates
+
+TAXONOMIES = {t.name: t for t in (CAMVID, CITYSCAPES, STREET_OBJECTS)}
+
+
+def read_taxonomy(name_or_file: str) -> Taxonomy:
+    """One of `TAXONOMIES` by name, or a text file with one class per line.
+
+    A line is `name` or `name r g b` with colours from 0 to 255; either all lines have colours
+    or none.
+    """
+    if name_or_file in TAXONOMIES:
+        return TAXONOMIES[name_or_file]
+    path = Path(name_or_file)
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"labels '{name_or_file}' are neither a text file nor one of {', '.join(TAXONOMIES)}"
+        ) from error
+    rows = [line for line in lines if line]
+    colored = bool(rows) and all(len(r) >= 4 and all(map(str.isdigit, r[-3:])) for r in rows)
+    try:
+        if not colored:
+            names = tuple(" ".join(row) for row in rows)
+            return Taxonomy(path.stem, names, distinct_colors(len(names)))
+        colors = tuple((int(r[-3]), int(r[-2]), int(r[-1])) for r in rows)
+        if max(map(max, colors)) > 255:
+            raise ValueError("colours go from 0 to 255")
+        return Taxonomy(path.stem, tuple(" ".join(r[:-3]) for r in rows), colors)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_anchors(path: Path) -> dict[str, Any]:
+    """Anchors and strides of a detector from JSON: `{"strides": [...], "anchors": [[[w, h]]]}`."""
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        strides = tuple(int(s) for s in plain["strides"])
+        anchors = tuple(tuple((float(w), float(h)) for w, h in lev) for lev in plain["anchors"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} holds no anchors ({error}); expected JSON like "
+            '{"strides": [8, 16, 32], "anchors": [[[w, h], ...], ...]}'
+        ) from error
+    return {"strides": strides, "anchors": anchors, "stride": max(strides, default=32)}
+
+
+def adopt(model: Path, contract: Contract, out: Path) -> Bundle:
+    """Write `model` with `contract` as its metadata to `out`, after running it once.
+
+    The model must take uint8 N×H×W×3 (RGB, normalisation inside the graph) and give the outputs
+    that `contract.finish` describes; otherwise a `BundleError` says what it gives, and nothing
+    is written.
+    """
+    try:
+        data = model.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read {model}: {error.strerror}") from error
+    written = write_metadata(data, contract)
+    bundle = Bundle.from_bytes(written, out.stem)
+    blank = np.zeros((1, *contract.size, 3), np.uint8)
+    # The exact engine: this is a check, not a measurement.
+    engine = create_engine(candidates()[0], bundle)
+    try:
+        outputs = engine.run(blank)
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise BundleError(
+            f"{model} does not take uint8 1×{contract.size[0]}×{contract.size[1]}×3 pictures: "
+            f"{reason}"
+        ) from error
+    _check_outputs(outputs, contract, model)
+    write_atomic(out, written)
+    return bundle
+
+
+def _check_outputs(outputs: Outputs, contract: Contract, model: Path) -> None:
+    classes = len(contract.taxonomy)
+    given = ", ".join("×".join(map(str, o.shape)) for o in outputs)
+    if contract.task == "segmentation":
+        if len(outputs) == 1 and outputs[0].ndim == 4 and outputs[0].shape[1] == classes:
+            return
+        wanted = f"one output 1×{classes}×h×w"
+    else:
+        height, width = contract.size
+        shapes = [
+            (1, len(anchors) * (5 + classes), height // stride, width // stride)
+            for anchors, stride in zip(contract.anchors, contract.strides, strict=True)
+        ]
+        if [o.shape for o in outputs] == shapes:
+            return
+        wanted = ", ".join("×".join(map(str, s)) for s in shapes)
+    raise BundleError(f"{model} gives {given}; a {contract.task} bundle gives {wanted}")

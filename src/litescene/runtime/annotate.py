@@ -1,0 +1,175 @@
+"""A predictor over a whole source: labels or objects of every frame, and pictures of them.
+
+A single picture gives `NAME_overlay.png` with `NAME_labels.png` or `NAME_detections.jsonl`;
+everything else gives `overlay.mp4`, `labels/` or `detections.jsonl`, and `summary.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import litescene
+from litescene.media.atomic import write_atomic
+from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.media.sources import DEFAULT_RATE, Source, open_source
+from litescene.runtime.detection import Detector
+from litescene.runtime.records import BoxRecords, LabelRecords, Overlay, Records
+from litescene.runtime.segmentation import Segmenter
+from litescene.runtime.stream import BoundedStream
+
+DEFAULT_SEGMENTER = "pp_liteseg_t"
+DEFAULT_DETECTOR = "yolov5_lite_s"
+OnFrame = Callable[[int, int | None], None]
+"""Called after each frame with the frames done and how many to expect (None: unknown)."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What was done: the folder, the names of the files in it, and the summary's content."""
+
+    folder: Path
+    files: list[str]
+    summary: dict[str, Any]
+
+
+def segment_source(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    model: str | Path = DEFAULT_SEGMENTER,
+    engine: str = "auto",
+    limit: int | None = None,
+    on_frame: OnFrame | None = None,
+) -> Annotation:
+    """Label every pixel of every frame of `source` (see `media.open_source`).
+
+    Args:
+        source: a picture, folder, glob, video, stream or camera.
+        out: folder of the results; by default the current one for a single picture, else
+            `NAME_segment`.
+        model: a shipped name or the file of a bundle.
+        engine: `auto` or one of `runtime.ENGINES`.
+        limit: end after that many frames.
+        on_frame: called after every frame.
+
+    Raises `SourceError`, `BundleError`, `UnknownNameError` or `OutputError`. Whatever ends the
+    work, Ctrl-C too, the files written so far are whole.
+    """
+    job = _Job("segment", source, out, limit, on_frame)
+    return _annotate(job, Segmenter(model, engine), LabelRecords)
+
+
+def detect_source(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    model: str | Path = DEFAULT_DETECTOR,
+    engine: str = "auto",
+    limit: int | None = None,
+    on_frame: OnFrame | None = None,
+) -> Annotation:
+    """Find the objects of every frame of `source`; everything else as `segment_source`."""
+    job = _Job("detect", source, out, limit, on_frame)
+    return _annotate(job, Detector(model, engine), BoxRecords)
+
+
+def result_folder(source: str | Path, verb: str) -> Path:
+    """Where the results of `source` go when nobody says: beside the user, named after both.
+
+    >>> result_folder("clips/drive 1.mp4", "segment")
+    PosixPath('drive_1_segment')
+    """
+    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(source).stem)
+    return Path(f"{stem.strip('_') or 'source'}_{verb}")
+
+
+@dataclass(frozen=True)
+class _Job:
+    verb: str
+    source: str | Path
+    out: str | Path | None
+    limit: int | None
+    on_frame: OnFrame | None
+
+    @property
+    def single(self) -> str:
+        """Stem of a single picture; empty for everything else."""
+        path = Path(self.source)
+        return path.stem if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file() else ""
+
+    @property
+    def folder(self) -> Path:
+        if self.out is not None:
+            return Path(self.out)
+        return Path() if self.single else result_folder(self.source, self.verb)
+
+
+@dataclass
+class _Clock:
+    """Milliseconds per stage, summed over the frames."""
+
+    spent: dict[str, float] = field(default_factory=dict)
+    frames: int = 0
+    _since: float = field(default_factory=time.perf_counter)
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.spent[stage] = self.spent.get(stage, 0.0) + 1e3 * (now - self._since)
+        self._since = now
+
+    def means(self) -> dict[str, float]:
+        return {stage: round(ms / max(self.frames, 1), 3) for stage, ms in self.spent.items()}
+
+
+def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -> Annotation:
+    folder, single, clock, complete = job.folder, job.single, _Clock(), False
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(job.source, limit=job.limit))
+        size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
+        records = stack.enter_context(kind(folder, single))
+        overlay = stack.enter_context(Overlay(folder, single, size, rate))
+        frames = stack.enter_context(BoundedStream(source, live=source.live))
+        try:
+            for frame in frames:
+                clock.lap("read")
+                result = predictor(frame)
+                clock.lap("predict")
+                picture = records.add(frame, result)
+                clock.lap("results")
+                overlay.add(picture, frame.time)
+                clock.lap("overlay")
+                clock.frames += 1
+                if job.on_frame is not None:
+                    job.on_frame(clock.frames, source.frame_count)
+            complete = True
+        finally:
+            summary = _summary(job, predictor, source, clock) | records.facts()
+            summary |= {"dropped": frames.dropped, "complete": complete}
+            if not single:
+                write_atomic(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
+    files = [*records.files, overlay.name, *([] if single else ["summary.json"])]
+    return Annotation(folder, files, summary)
+
+
+def _summary(
+    job: _Job, predictor: Segmenter | Detector, source: Source, clock: _Clock
+) -> dict[str, Any]:
+    return {
+        "litescene": litescene.__version__,
+        "verb": job.verb,
+        "source": source.name,
+        "model": predictor.bundle.name,
+        "digest": predictor.bundle.digest,
+        "engine": predictor.engine,
+        "frames": clock.frames,
+        "size": [source.width, source.height],
+        "milliseconds_per_frame": clock.means(),
+        "skipped": [{"name": s.name, "reason": s.reason} for s in source.skipped],
+        "notes": list(source.notes),
+    }
