@@ -68,6 +68,22 @@ def test_points_beyond_the_fold_of_the_distortion_are_invalid() -> None:
     assert 1.0 < rays[0, 0] < 1.1  # the fold is at 1 / sqrt(0.9)
 
 
+def test_pixels_that_no_ray_reaches_keep_their_direction() -> None:
+    # The sides of this picture lie beyond the fold of its own distortion.
+    wide = Camera(1920, 1080, 900, 900, 960, 540, "radtan", (-0.35, 0.15, 1e-3, 1e-3, -0.03))
+    pixels = _grid(wide)
+    rays = undistort_points(wide, pixels)
+    again, valid = project(wide, np.dstack([rays, np.ones(rays.shape[:2])]))
+    assert np.isfinite(rays).all()
+    error = np.linalg.norm(again - pixels, axis=-1)
+    offset = pixels - [960, 540]
+    within = np.linalg.norm(offset, axis=-1) < 840
+    assert (valid & (error < 1e-6))[within].all()
+    assert (error > 1)[~within].any()
+    cosine = (rays * offset).sum(-1) / np.linalg.norm(rays, axis=-1)
+    assert np.all(cosine > 0.999 * np.linalg.norm(offset, axis=-1))
+
+
 def test_inside_counts_from_pixel_edges() -> None:
     pixels = [[-0.5, 0], [-0.51, 0], [639.49, 479.49], [639.5, 0], [3.0, 3.0]]
     assert inside(IDEAL, pixels).tolist() == [True, False, True, False, True]

@@ -22,6 +22,7 @@ _WIDEST_ANGLE = np.radians(89.5)
 _WIDEST_SLOPE = 2.0
 """Rectified pictures reach at most atan(2) = 63° to each side."""
 _NEWTON_STEPS = 12
+_LONGEST_STEP = 0.1
 
 
 def project(camera: Camera, points: ArrayLike) -> tuple[Array, NDArray[np.bool_]]:
@@ -95,7 +96,10 @@ def undistort_points(camera: Camera, pixels: ArrayLike) -> Array:
         r = np.tan(_invert_fisheye(camera.distortion, r, r_distorted))
     scale = np.where(r_distorted > 0, r / np.where(r_distorted > 0, r_distorted, 1.0), 1.0)
     rays = distorted * scale[..., None]
-    return rays if camera.model == "fisheye" else _invert_radtan(camera.distortion, rays, distorted)
+    if camera.model == "fisheye":
+        return rays
+    reached = (r_distorted < bent[-1])[..., None]
+    return np.where(reached, _invert_radtan(camera.distortion, rays, distorted), rays)
 
 
 def rectified(camera: Camera) -> tuple[Camera, NDArray[np.float32], NDArray[np.float32]]:
@@ -179,7 +183,10 @@ def _invert_radtan(k: tuple[float, ...], start: Array, distorted: Array) -> Arra
         det = np.maximum(det, 1e-3)
         dx = (J[..., 1, 1] * error[..., 0] - J[..., 0, 1] * error[..., 1]) / det
         dy = (J[..., 0, 0] * error[..., 1] - J[..., 1, 0] * error[..., 0]) / det
-        rays = rays - np.stack([dx, dy], axis=-1)
+        step = np.stack([dx, dy], axis=-1)
+        # Near the fold the Jacobian is almost singular: steps are kept short.
+        length = np.linalg.norm(step, axis=-1, keepdims=True)
+        rays = rays - step * np.minimum(1.0, _LONGEST_STEP / np.maximum(length, 1e-12))
         r = np.linalg.norm(rays, axis=-1, keepdims=True)
         rays = rays * np.minimum(1.0, limit / np.maximum(r, 1e-12))
     return rays
