@@ -1,0 +1,79 @@
+"""Speed and memory of the main job over a long video, all stages on.
+
+    python benchmarks/run_speed.py SOURCE --camera fov=60 --frames 2000 --json result.json
+
+The clip is played forwards and backwards until the number of frames is reached, so that the
+camera's path stays continuous. Prints frames a second, milliseconds per stage and the resident
+memory over time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from machine import describe_machine
+
+import litescene
+from litescene.core import Frame
+from litescene.media import open_source
+
+
+def resident_megabytes() -> float:
+    """Resident memory of this process."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 2**20
+
+
+def looped(frames: list[Frame], count: int, step: float) -> Iterator[Frame]:
+    """The frames forwards, backwards, forwards ... `count` in all."""
+    order = [*frames, *frames[-2:0:-1]]
+    for i in range(count):
+        yield Frame(i, i * step, order[i % len(order)].image)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source")
+    parser.add_argument("--camera", default="fov=70")
+    parser.add_argument("--frames", type=int, default=2000)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    with open_source(arguments.source) as source:
+        frames = list(source)
+    step = (frames[-1].time - frames[0].time) / max(len(frames) - 1, 1)
+    memory: list[float] = []
+
+    def progress(done: int, _: int | None) -> None:
+        if done % 100 == 0:
+            memory.append(resident_megabytes())
+
+    with tempfile.TemporaryDirectory() as out:
+        result = litescene.run(
+            looped(frames, arguments.frames, step),
+            out=out,
+            camera=arguments.camera,
+            progress=progress,
+        )
+    half = len(memory) // 2
+    record = {
+        "what": "run_speed",
+        "machine": describe_machine(),
+        "source": Path(arguments.source).name,
+        "size": [frames[0].width, frames[0].height],
+        **{k: result.summary[k] for k in ("frames", "frames_per_second", "milliseconds", "states")},
+        "engines": result.summary["settings"]["engines"],
+        "memory_mb": [round(m, 1) for m in memory],
+        "memory_growth_mb_second_half": round(memory[-1] - statistics.median(memory[half : half + 2]), 1),
+    }
+    print(json.dumps(record, indent=2))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
