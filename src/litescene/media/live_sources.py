@@ -10,7 +10,14 @@ import cv2
 
 from litescene.core import Frame, SourceError
 from litescene.media.sources import Skipped, Source
-from litescene.media.video_source import Clock, decode, nominal_rate, reason_of, upright_rgb
+from litescene.media.video_source import (
+    Clock,
+    decode,
+    nominal_rate,
+    out_of_turn,
+    reason_of,
+    upright_rgb,
+)
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
 
@@ -53,10 +60,15 @@ class StreamSource(Source):
 
     def _received(self) -> Iterator[Frame]:
         for frame in self._decoded:
-            yield Frame(0, self._clock.time_of(frame), upright_rgb(frame))
+            time_of_frame = self._clock.time_of(frame)
+            if time_of_frame is None:
+                self.skipped.append(Skipped(self.name, out_of_turn(frame)))
+            else:
+                yield Frame(0, time_of_frame, upright_rgb(frame))
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; nothing more comes after it."""
+        self._decoded, self._first = iter(()), None
         self._container.close()
 
 

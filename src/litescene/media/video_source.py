@@ -20,16 +20,20 @@ _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTA
 _TOLERATED_GAP = 1.0
 """Seconds by which the last frame may fall short of the duration the container announces."""
 
+_CLOCK_RESET = 10.0
+"""Going back by more seconds than this, the time stamps have started anew; by less, a decoder
+gave an old frame late, which it does after damaged data."""
+
 
 class VideoSource(Source):
     """Frames of a video file that PyAV reads, turned upright by its rotation mark.
 
     Times are the presentation time stamps times the time base: they need not start at 0, and
-    a variable frame rate is kept. A frame without a time stamp, or with one that does not come
-    after the one before, is placed one nominal interval later and counted in `notes`.
+    a variable frame rate is kept. A frame without a time stamp, or where the time stamps start
+    anew, is placed one nominal interval after the one before and counted in `notes`.
 
-    Damaged packets are named in `skipped` and passed over. A file that ends too early gives
-    what there is and is named in `skipped` too.
+    Damaged packets, and frames that come after a later one, are named in `skipped` and left
+    out. A file that ends too early gives what there is and is named in `skipped` too.
     """
 
     def __init__(self, path: Path, limit: int | None) -> None:
@@ -82,7 +86,11 @@ class VideoSource(Source):
         try:
             for frame in decode(container, stream, self.skipped, self._path.name):
                 mended += frame.is_corrupt
-                yield Frame(0, clock.time_of(frame), upright_rgb(frame))
+                time = clock.time_of(frame)
+                if time is None:
+                    self.skipped.append(Skipped(self._path.name, out_of_turn(frame)))
+                else:
+                    yield Frame(0, time, upright_rgb(frame))
         finally:
             if clock.repaired:
                 self.notes.append(
@@ -112,14 +120,24 @@ class Clock:
     def __init__(self, stream: Any) -> None:
         self._interval = 1 / (nominal_rate(stream) or DEFAULT_RATE)
         self._last: float | None = None
+        self._shift = 0.0
         self.repaired = 0
 
-    def time_of(self, frame: Any) -> float:
-        """Time of the next decoded frame in seconds."""
-        time = None if frame.pts is None else float(frame.pts * frame.time_base)
-        if time is None or (self._last is not None and time <= self._last):
-            time = 0.0 if self._last is None else self._last + self._interval
+    def time_of(self, frame: Any) -> float | None:
+        """Time of the next decoded frame in seconds; `None` if it comes out of its turn."""
+        expected = 0.0 if self._last is None else self._last + self._interval
+        if frame.pts is None:
             self.repaired += 1
+            time = expected
+        else:
+            time = float(frame.pts * frame.time_base) + self._shift
+            back = 0.0 if self._last is None else self._last - time
+            if back > _CLOCK_RESET:
+                self._shift += expected - time
+                self.repaired += 1
+                time = expected
+            elif self._last is not None and time <= self._last:
+                return None
         self._last = time
         return time
 
@@ -142,6 +160,11 @@ def decode(container: Any, stream: Any, skipped: list[Skipped], name: str) -> It
             skipped.append(Skipped(name, f"damaged data{at}: {reason_of(error)}"))
             continue
         yield from frames
+
+
+def out_of_turn(frame: Any) -> str:
+    """Why a frame whose time has passed is left out."""
+    return f"the frame of {float(frame.pts * frame.time_base):.3f} s came after a later one"
 
 
 def nominal_rate(stream: Any) -> float | None:

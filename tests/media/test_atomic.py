@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import errno
+import stat
+from pathlib import Path
+
+import pytest
+
+from litescene.core import OutputError
+from litescene.media.atomic import atomic_write, output_error, write_atomic
+
+
+def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "new" / "folder" / "notes.txt", "höhe")
+    assert (tmp_path / "new" / "folder" / "notes.txt").read_bytes() == "höhe".encode()
+    assert [p.name for p in (tmp_path / "new" / "folder").iterdir()] == ["notes.txt"]
+
+
+def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "poses.txt"
+    write_atomic(path, b"old")
+
+    def interrupted() -> None:
+        with atomic_write(path) as file:
+            file.write(b"half of the new")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupted()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_has_the_final_name_before_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "map.ply"
+    with atomic_write(path) as file:
+        file.write(b"ply")
+        assert not path.exists()
+    assert path.exists()
+
+
+def test_new_files_have_the_usual_permissions(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "ours", b"", sync=False)
+    (tmp_path / "plain").write_bytes(b"")
+    modes = {stat.S_IMODE((tmp_path / n).stat().st_mode) for n in ("ours", "plain")}
+    assert len(modes) == 1
+
+
+def test_a_full_disk_is_one_clear_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"map\.ply: the disk is full") as caught,
+        atomic_write(tmp_path / "map.ply"),
+    ):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EACCES, "permission"), (errno.EROFS, "read-only"), (errno.EFBIG, "larger")],
+)
+def test_the_reason_is_said_in_words(number: int, words: str) -> None:
+    assert words in str(output_error(Path("x"), OSError(number, "Exxx")))
+
+
+def test_an_unknown_reason_is_the_systems_own(tmp_path: Path) -> None:
+    message = str(output_error(Path("x"), OSError(errno.ENODEV, "No such device")))
+    assert message == "cannot write x: No such device"
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"")
+    with pytest.raises(OutputError, match="a file, not a folder"):
+        write_atomic(tmp_path / "out" / "poses.txt", b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="there is a folder of that name"):
+        write_atomic(tmp_path / "folder", b"")

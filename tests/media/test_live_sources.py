@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from litescene.core import SourceError
+from litescene.media import live_sources, open_source
+
+MakeVideo = Callable[..., Path]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args, directory=str(tmp_path))  # type: ignore[arg-type]
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_stream_is_live_and_gives_its_own_times(make_video: MakeVideo, serve: str) -> None:
+    make_video("s.ts", [90_000 + 40 * i for i in range(20)])
+    with open_source(f"{serve}/s.ts", limit=15) as source:
+        assert (source.live, source.frame_count, source.width) == (True, None, 64)
+        frames = list(source)
+    assert [f.index for f in frames] == list(range(15))
+    np.testing.assert_allclose(np.diff([f.time for f in frames]), 0.04, atol=1e-4)
+    assert frames[0].time == pytest.approx(90.0, abs=3)
+
+
+def test_a_stream_that_ends_goes_on_where_it_was(make_video: MakeVideo, serve: str) -> None:
+    make_video("s.ts", [40 * i for i in range(6)])
+    source = open_source(f"{serve}/s.ts")
+    assert len(list(source)) == 6
+    assert list(source) == []
+    source.close()
+    source.close()
+
+
+def test_a_stream_that_nobody_serves_is_one_clear_line(serve: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(SourceError, match=rf"rtsp://127.0.0.1:{port}/x cannot be opened: Conn"):
+        open_source(f"rtsp://127.0.0.1:{port}/x")
+    with pytest.raises(SourceError, match=r"gone\.ts cannot be opened"):
+        open_source(f"{serve}/gone.ts")
+
+
+def test_a_silent_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_sources, "_OPEN_SECONDS", 0.3)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        with pytest.raises(SourceError, match="cannot be opened"):
+            open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x")
+
+
+class FakeCapture:
+    """A camera of four blue pictures, then nothing."""
+
+    left = 4
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.released = False
+
+    def isOpened(self) -> bool:
+        return self.number == 1
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        self.left -= 1
+        picture = np.zeros((24, 32, 3), np.uint8)
+        picture[..., 0] = 255
+        return (True, picture) if self.left >= 0 else (False, None)
+
+    def get(self, what: int) -> float:
+        return 30.0 if what == cv2.CAP_PROP_FPS else 0.0
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.mark.parametrize("spec", [1, "1", "camera:1", "/dev/video1"])
+def test_a_camera_gives_rgb_frames_until_it_stops(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, spec: int | str
+) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.chdir(tmp_path)
+    with open_source(spec) as source:
+        assert (source.live, source.rate, source.width, source.height) == (True, 30.0, 32, 24)
+        frames = list(source)
+        assert [s.reason for s in source.skipped] == ["the camera gave no more pictures"]
+    assert source._capture.released  # type: ignore[attr-defined]
+    assert len(frames) == 4
+    assert frames[0].image[0, 0].tolist() == [0, 0, 255]
+    assert 0 <= frames[0].time < frames[-1].time < 1
+
+
+def test_a_camera_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    with pytest.raises(SourceError, match="camera 3 cannot be opened"):
+        open_source("camera:3")

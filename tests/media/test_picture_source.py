@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from litescene.core import Frame, SourceError
+from litescene.media import open_source
+
+
+def fill(folder: Path, names: Sequence[str], size: tuple[int, int] = (64, 48)) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for value, name in enumerate(names):
+        cv2.imwrite(str(folder / name), np.full((size[1], size[0], 3), value, np.uint8))
+    return folder
+
+
+def read(spec: Path | str, **options: float) -> tuple[list[Frame], list[str]]:
+    with open_source(spec, **options) as source:  # type: ignore[arg-type]
+        return list(source), source.notes
+
+
+def test_pictures_come_in_natural_order_with_their_names(tmp_path: Path) -> None:
+    names = ["f1.png", "f2.png", "F10.png", "f100.PNG"]
+    fill(tmp_path, names)
+    (tmp_path / "notes.md").write_text("no picture")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    with open_source(tmp_path) as source:
+        frames = list(source)
+        assert (source.frame_count, source.width, source.height) == (4, 64, 48)
+        assert source.rate == pytest.approx(25.0)
+    assert [f.name for f in frames] == ["f1", "f2", "F10", "f100"]
+    assert [int(f.image[0, 0, 0]) for f in frames] == [0, 1, 2, 3]
+    assert [f.time for f in frames] == pytest.approx([0, 0.04, 0.08, 0.12])
+
+
+def test_a_rate_gives_times_to_pictures_without(tmp_path: Path) -> None:
+    frames, _ = read(fill(tmp_path, ["0.png", "1.png", "2.png"]), rate=10)
+    assert [f.time for f in frames] == pytest.approx([0, 0.1, 0.2])
+
+
+@pytest.mark.parametrize("place", ["inside", "above"])
+def test_kitti_times_are_used(tmp_path: Path, place: str) -> None:
+    folder = fill(tmp_path / "image_0", [f"{i:06d}.png" for i in range(3)])
+    file = (folder if place == "inside" else tmp_path) / "times.txt"
+    file.write_text("0.000000e+00\n1.038752e-01\n2.078941e-01\n")
+    frames, notes = read(folder)
+    assert [f.time for f in frames] == [0.0, 0.1038752, 0.2078941]
+    assert notes == []
+
+
+def test_names_that_are_numbers_pick_their_lines_of_a_longer_times_file(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "image_0", ["000001.png", "000003.png"])
+    (tmp_path / "times.txt").write_text("0\n0.5\n1.0\n1.5\n2.0\n")
+    frames, _ = read(folder)
+    assert [f.time for f in frames] == [0.5, 1.5]
+
+
+def test_a_times_file_that_does_not_fit_is_noted_and_left_aside(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "pictures", ["a.png", "b.png"])
+    (tmp_path / "times.txt").write_text("0\n0.5\n1.0\n")
+    frames, notes = read(folder)
+    assert [f.time for f in frames] == pytest.approx([0, 0.04])
+    assert len(notes) == 1
+    assert "times.txt does not fit" in notes[0]
+
+
+def test_tum_lists_are_matched_by_file_name(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "rgb", ["a.png", "b.png"])
+    (tmp_path / "rgb.txt").write_text(
+        "# color images\n# timestamp filename\n"
+        "1305031102.175304 rgb/a.png\n1305031102.211214 rgb/b.png\n1305031103.0 rgb/c.png\n"
+    )
+    frames, notes = read(folder)
+    assert [f.time for f in frames] == [1305031102.175304, 1305031102.211214]
+    assert notes == []
+
+
+def test_a_list_of_a_data_sets_split_is_no_times_file(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "train", ["a.png", "b.png"])
+    (tmp_path / "train.txt").write_text("train/a.png trainannot/a.png\ntrain/b.png x/b.png\n")
+    frames, notes = read(folder)
+    assert [f.time for f in frames] == pytest.approx([0, 0.04])
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    ("names", "times"),
+    [
+        (
+            ["1403715273262142976.png", "1403715273312143104.png"],
+            [1403715273.262143, 1403715273.3121431],
+        ),
+        (
+            ["1305031102.175304.png", "1305031102.211214.png"],
+            [1305031102.175304, 1305031102.211214],
+        ),
+    ],
+)
+def test_names_can_be_times(tmp_path: Path, names: list[str], times: list[float]) -> None:
+    frames, _ = read(fill(tmp_path / "data", names))
+    assert [f.time for f in frames] == pytest.approx(times, abs=1e-6, rel=0)
+
+
+def test_nanoseconds_in_a_times_file_are_seen(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "data", ["a.png", "b.png"])
+    (folder / "times.txt").write_text("1403715273262142976\n1403715273312143104\n")
+    frames, _ = read(folder)
+    assert frames[1].time - frames[0].time == pytest.approx(0.05, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("0\n0.5\n0.5\n", "must increase"), ("0\nx\n1\n", "'x' is not a time")]
+)
+def test_a_times_file_with_wrong_numbers_is_refused(
+    tmp_path: Path, content: str, words: str
+) -> None:
+    folder = fill(tmp_path, ["a.png", "b.png", "c.png"])
+    (folder / "times.txt").write_text(content)
+    with pytest.raises(SourceError, match=words):
+        open_source(folder)
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+def test_a_corrupt_picture_is_named_and_left_out_and_the_rest_keeps_its_times(
+    tmp_path: Path, bad: int
+) -> None:
+    folder = fill(tmp_path, ["0.png", "1.png", "2.png"])
+    path = folder / f"{bad}.png"
+    path.write_bytes(path.read_bytes()[:60])
+    for _ in range(2):
+        with open_source(folder) as source:
+            frames = list(source)
+            frames_again = list(source)
+            assert [(s.name, "damaged" in s.reason) for s in source.skipped] == [
+                (f"{bad}.png", True)
+            ]
+        assert [f.index for f in frames] == [f.index for f in frames_again] == [0, 1]
+        kept = [i for i in range(3) if i != bad]
+        assert [f.name for f in frames] == [str(i) for i in kept]
+        assert [f.time for f in frames] == pytest.approx([i / 25 for i in kept])
+
+
+def test_a_folder_of_nothing_but_corrupt_pictures_is_an_error(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"nothing")
+    with pytest.raises(SourceError, match=r"not one of 2 pictures is fit: .*a\.jpg"):
+        open_source(tmp_path)
+
+
+def test_a_change_of_size_ends_with_an_error_after_the_frames_before(tmp_path: Path) -> None:
+    fill(tmp_path, ["0.png", "1.png"])
+    cv2.imwrite(str(tmp_path / "2.png"), np.zeros((50, 64, 3), np.uint8))
+    taken: list[int] = []
+    with pytest.raises(SourceError, match=r"'2' is 64×50, the frames before it are 64×48"):
+        taken.extend(frame.index for frame in open_source(tmp_path))
+    assert taken == [0, 1]
+
+
+def test_globs_and_single_pictures_are_sources(tmp_path: Path) -> None:
+    fill(tmp_path / "a", ["left_2.png", "left_10.png", "right_2.png"])
+    frames, _ = read(str(tmp_path / "*" / "left_*.png"))
+    assert [f.name for f in frames] == ["left_2", "left_10"]
+    frames, _ = read(tmp_path / "a" / "right_2.png")
+    assert [(f.name, f.time) for f in frames] == [("right_2", 0.0)]
+
+
+def test_a_folder_without_pictures_points_to_those_inside(tmp_path: Path) -> None:
+    fill(tmp_path / "image_0", ["0.png"])
+    with pytest.raises(SourceError, match="holds no pictures; its folders image_0 hold some"):
+        open_source(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="holds no pictures; name another one"):
+        open_source(tmp_path / "empty")
+    with pytest.raises(SourceError, match="no picture matches"):
+        open_source(str(tmp_path / "*.jpg"))
+
+
+@pytest.mark.data
+def test_kitti_and_camvid_folders_are_read_whole(real_data: Path) -> None:
+    with open_source(real_data / "kitti07_160" / "image_0", limit=20) as source:
+        times = [frame.time for frame in source]
+        assert (source.width, source.height) == (1226, 370)
+    truth = np.loadtxt(real_data / "kitti07_160" / "times.txt")
+    np.testing.assert_array_equal(times, truth[:20])
+    with open_source(real_data / "camvid" / "val") as source:
+        assert (source.frame_count, source.width, source.height) == (101, 480, 360)
