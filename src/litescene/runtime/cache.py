@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from pathlib import Path
 
 LIMIT_BYTES = 1 << 30
@@ -27,13 +26,3 @@ def prune(folder: Path, suffix: str, limit: int = LIMIT_BYTES) -> None:
         total += file.stat().st_size
         if total > limit:
             file.unlink(missing_ok=True)
-
-
-def processor() -> str:
-    """Name of the processor, as exact as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.lower().startswith(("model name", "model\t")):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

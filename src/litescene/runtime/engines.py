@@ -31,9 +31,10 @@ from litescene.core.errors import (
     OutputError,
     UnknownNameError,
 )
+from litescene.core.provenance import processor
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
-from litescene.runtime.cache import cache_folder, processor, prune
+from litescene.runtime.cache import cache_folder, prune
 
 ENGINES = ("openvino", "openvino-f32", "openvino-bf16", "onnxruntime")
 KEPT_SHAPES = 4

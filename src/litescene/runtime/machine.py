@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from litescene.core.errors import BundleError
-from litescene.runtime.cache import cache_folder, processor
+from litescene.core.provenance import processor
+from litescene.runtime.cache import cache_folder
 from litescene.runtime.catalog import WEIGHTS, ShippedBundle, shipped
 from litescene.runtime.engines import default_threads, installed
 

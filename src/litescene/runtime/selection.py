@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litescene.core.errors import MissingExtraError, OutputError
+from litescene.core.provenance import processor
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
-from litescene.runtime.cache import cache_folder, processor
+from litescene.runtime.cache import cache_folder
 from litescene.runtime.engines import (
     Batch,
     Engine,

@@ -1,0 +1,70 @@
+"""`litescene bundle`: metadata onto somebody else's ONNX model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from litescene.core.contract import Contract
+from litescene.core.errors import InputError
+from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
+
+EXAMPLES = (
+    "litescene bundle theirs.onnx -o ours.onnx --task segmentation --labels cityscapes19 "
+    "--size 512x1024",
+    "litescene bundle theirs.onnx -o ours.onnx --task detection --labels names.txt "
+    "--size 320x320 --anchors anchors.json",
+)
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="ONNX file that takes uint8 N×H×W×3 RGB")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="the bundle to write")],
+    task: Annotated[Literal["segmentation", "detection"], typer.Option(help="what it does")],
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="camvid11, cityscapes19, street8, or a text file: one class a line, "
+            "as 'name' or 'name r g b'"
+        ),
+    ],
+    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH at which it was trained")],
+    anchors: Annotated[
+        Path | None,
+        typer.Option(help="JSON with strides and anchors of a detector", show_default=False),
+    ] = None,
+    system: Annotated[str, typer.Option(help="name of the network")] = "foreign",
+    license_name: Annotated[str, typer.Option("--license", help="licence of the weights")] = "",
+) -> None:
+    """Write litescene's metadata onto an ONNX model that another program made.
+
+    The model is run once, and must give logits 1×C×h×w (segmentation) or one raw map per level
+    1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does). Normalisation belongs into its graph.
+    """
+    height, width = _parse_size(size)
+    head: dict[str, Any] = {"finish": "upsample_argmax"}
+    if task == "detection":
+        if anchors is None:
+            raise InputError("a detector needs --anchors FILE.json with its strides and anchors")
+        head = {"finish": "decode_nms", **read_anchors(anchors)}
+    contract = Contract(
+        task=task,
+        system=system,
+        taxonomy=read_taxonomy(labels),
+        size=(height, width),
+        license=license_name,
+        provenance={"adopted_from": model.name},
+        **head,
+    )
+    bundle = adopt(model, contract, out)
+    print(out)
+    print(f"{task}, {len(contract.taxonomy)} classes, {width}×{height}, {bundle.digest[:16]}...")
+
+
+def _parse_size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and min(int(height), int(width)) >= 64):
+        raise InputError(f"--size {text}: expected HEIGHTxWIDTH from 64 up, e.g. 360x480")
+    return int(height), int(width)

@@ -1,0 +1,86 @@
+"""The entry point: finds the verb, runs it, turns every ending into one line and an exit code.
+
+    0    done
+    1    our mistake, or a network that failed its proof
+    2    the user's mistake, or a check of `doctor` that failed
+    130  ended by Ctrl-C
+
+Only the module of the wanted verb is imported, and the overview needs none at all.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from litescene import __version__
+from litescene.cli.verbs import VERBS, overview
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; `arguments` are those of the program by default."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    words = [word for word in given if word != "--debug"]
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        sys.exit(0)
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"litescene {__version__}\n")
+        sys.exit(0)
+    try:
+        sys.exit(run_verb(words[0], words[1:]))
+    except KeyboardInterrupt as stop:
+        kept = f"; {stop.args[0]}" if stop.args else ""
+        _say(f"interrupted{kept}")
+        sys.exit(INTERRUPTED)
+    except Exception as error:  # the last line of defence: every error ends as one line
+        if debug:
+            traceback.print_exc()
+        _say(_one_line(error))
+        sys.exit(_exit_code(error))
+
+
+def run_verb(name: str, arguments: Sequence[str]) -> int:
+    """Parse and run one verb; returns its exit code and lets its exceptions through."""
+    if name not in VERBS:
+        from litescene.core.errors import UnknownNameError
+
+        raise UnknownNameError("verb", name, VERBS)
+    import typer
+
+    from litescene.cli.logs import log_to_stderr
+
+    log_to_stderr()
+    module = import_module(f"litescene.cli.{name}")
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    # Typer keeps line breaks of an epilog only between paragraphs.
+    app.command(epilog="\n\n".join(("Examples:", *module.EXAMPLES)))(module.command)
+    command = typer.main.get_command(app)
+    # Not standalone: usage errors come out as exceptions, and the command's value as its code.
+    code = command.main(list(arguments), prog_name=f"litescene {name}", standalone_mode=False)
+    return int(code or 0)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"litescene: {message}\n")
+
+
+def _one_line(error: Exception) -> str:
+    from litescene.core.errors import LitesceneError
+
+    if isinstance(error, LitesceneError):
+        return " ".join(str(error).split())
+    explain = getattr(error, "format_message", None)  # how typer's usage errors speak
+    if explain is not None:
+        return f"{' '.join(explain().split())} See --help."
+    text = " ".join(str(error).split())
+    return f"unexpected {type(error).__name__}: {text} (use --debug to see where)"
+
+
+def _exit_code(error: Exception) -> int:
+    return int(getattr(error, "exit_code", 1))

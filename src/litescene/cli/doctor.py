@@ -1,0 +1,83 @@
+"""`litescene doctor`: checks the machine and, on request, a data set; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Annotated, Any
+
+import typer
+
+from litescene.cli.options import JsonSwitch
+from litescene.cli.progress import progress
+from litescene.cli.table import format_table
+from litescene.data.location import VARIABLE, data_root
+from litescene.runtime.machine import Check, inspect_machine
+
+EXAMPLES = (
+    "litescene doctor",
+    "litescene doctor --data camvid:camvid",
+    "litescene doctor --data voc:road_signs --json",
+)
+PROBLEMS = 2
+_MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
+
+
+def command(
+    data: Annotated[
+        str | None,
+        typer.Option(help="also read a whole data set, FORMAT:PATH", show_default=False),
+    ] = None,
+    as_json: JsonSwitch = False,
+) -> int:
+    """Check Python, processor, engines, extras, shipped models, cache, disk and data.
+
+    Ends with code 0 when all is well and 2 when something needs to be done.
+    """
+    checks = [*inspect_machine(), _data_folder()]
+    report = _check_data(data) if data else None
+    sound = all(c.state != "problem" for c in checks) and (report is None or report.sound)
+    if as_json:
+        found: dict[str, Any] = {"ok": sound, "checks": [c.to_dict() for c in checks]}
+        if report is not None:
+            found["data"] = report.to_dict()
+        print(json.dumps(found, indent=2))
+    else:
+        rows = [[_MARKS[c.state], c.name, c.text] for c in checks]
+        print(format_table(["state", "check", "found"], rows))
+        if report is not None:
+            _print_data(report)
+    return 0 if sound else PROBLEMS
+
+
+def _data_folder() -> Check:
+    root = data_root()
+    said = f"{VARIABLE}={root}" if os.environ.get(VARIABLE) else f"{VARIABLE} not set, {root}"
+    if root.is_dir():
+        return Check("data folder", "ok", said)
+    return Check("data folder", "note", f"{said}: no such folder; needed for training only")
+
+
+def _check_data(spec: str) -> Any:
+    from litescene.data.doctor import check_data
+
+    with progress(f"reading {spec}") as report:
+        return check_data(spec, report)
+
+
+def _print_data(report: Any) -> None:
+    for split in report.splits:
+        sizes = ", ".join(f"{size}: {count}" for size, count in split.sizes.most_common(3))
+        print(f"\n{report.spec} {split.split}: {split.pictures} pictures ({sizes})")
+        total = max(sum(split.classes.values()), 1)
+        rows = [
+            [name, f"{count:,}", f"{100 * count / total:.2f}"]
+            for name, count in split.classes.items()
+        ]
+        print(format_table(["class", report.unit, "%"], rows))
+        if report.unit == "pixels":
+            print(f"void: {split.void:,} pixels")
+        for problem in split.unreadable:
+            print(f"PROBLEM {problem}")
+    for split_name, reason in report.absent.items():
+        print(f"\nno split {split_name}: {reason}")

@@ -1,0 +1,128 @@
+"""`litescene evaluate`: accuracy of a bundle or checkpoint on labelled data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from litescene.cli.options import Engine, JsonFile
+from litescene.cli.progress import Report, progress
+from litescene.cli.table import format_table, number
+from litescene.core import Image, SegmentationMap, Taxonomy
+from litescene.core.errors import MissingExtraError
+from litescene.core.provenance import provenance
+from litescene.media.atomic import write_atomic
+from litescene.metrics.detection import BoxTruth
+from litescene.runtime.engines import installed
+
+EXAMPLES = (
+    "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
+    "litescene evaluate yolov5_lite_s --data voc:road_signs --json signs.json",
+    "litescene evaluate runs/camvid/best.safetensors --data camvid:camvid",
+)
+
+
+def command(
+    model: Annotated[
+        str, typer.Argument(help="shipped name, bundle (.onnx) or checkpoint (.safetensors)")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn"
+        ),
+    ],
+    split: Annotated[str, typer.Option(help="train, val, test or all")] = "val",
+    engine: Engine = "auto",
+    json_file: JsonFile = None,
+) -> None:
+    """Measure mean IoU or average precision, per class and in total.
+
+    A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
+    the figures are written together with machine, versions, date and commit.
+    """
+    with progress("evaluating") as report:
+        if Path(model).suffix == ".safetensors":
+            found = _of_checkpoint(Path(model), data, split)
+        else:
+            found = _of_bundle(model, data, split, engine, report)
+    record = {"model": model, "data": data, "split": split, **found, **provenance()}
+    if json_file is not None:
+        write_atomic(json_file, json.dumps(record, indent=2) + "\n")
+    _print(found["metrics"])
+
+
+def _of_checkpoint(path: Path, data: str, split: str) -> dict[str, Any]:
+    if not installed("torch"):
+        raise MissingExtraError("evaluating a checkpoint", "train")
+    from litescene.training.evaluation import evaluate_checkpoint
+
+    return {"engine": "torch float32", "metrics": evaluate_checkpoint(path, data, split)}
+
+
+def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) -> dict[str, Any]:
+    from litescene.runtime.catalog import find
+    from litescene.runtime.detection import Detector
+    from litescene.runtime.evaluation import (
+        EVALUATION_IOU,
+        EVALUATION_SCORE,
+        evaluate_detector,
+        evaluate_segmenter,
+    )
+    from litescene.runtime.segmentation import Segmenter
+
+    bundle = find(name)
+    if bundle.contract.task == "segmentation":
+        segmenter = Segmenter(bundle, engine)
+        metrics = evaluate_segmenter(segmenter, _labelled(data, split, report))
+        return {"engine": segmenter.engine, "digest": bundle.digest, "metrics": metrics}
+    detector = Detector(
+        bundle, engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
+    )
+    samples = _boxed(data, split, detector.taxonomy, report)
+    metrics = evaluate_detector(detector, samples)
+    return {"engine": detector.engine, "digest": bundle.digest, "metrics": metrics}
+
+
+def _labelled(data: str, split: str, report: Report) -> Iterator[tuple[Image, SegmentationMap]]:
+    from litescene.data.segmentation import open_segmentation
+
+    opened = open_segmentation(data, split)
+    for index in range(len(opened)):
+        image, labels = opened.load(index)
+        yield image, SegmentationMap(labels, opened.taxonomy)
+        report(index + 1, len(opened))
+
+
+def _boxed(
+    data: str, split: str, taxonomy: Taxonomy, report: Report
+) -> Iterator[tuple[Image, BoxTruth]]:
+    from litescene.data.detection import open_detection
+    from litescene.media.pictures import read_picture
+
+    opened = open_detection(data, split, taxonomy)
+    for index, sample in enumerate(opened.samples):
+        truth = BoxTruth(sample.boxes, sample.classes, sample.crowd, known=sample.known)
+        yield read_picture(sample.picture), truth
+        report(index + 1, len(opened))
+
+
+def _print(metrics: dict[str, Any]) -> None:
+    if "mean_iou" in metrics:
+        print(format_table(["class", "IoU"], [[n, number(v)] for n, v in metrics["iou"].items()]))
+        print(
+            f"\nmean IoU {metrics['mean_iou']:.4f}, pixel accuracy {metrics['accuracy']:.4f}, "
+            f"mean accuracy {metrics['mean_accuracy']:.4f}, {metrics['pixels']:,} pixels"
+        )
+        return
+    halves, whole = metrics["ap50_per_class"], metrics["ap_per_class"]
+    rows = [[n, number(halves[n]), number(whole[n])] for n in halves]
+    print(format_table(["class", "AP50", "AP"], rows))
+    print(
+        f"\nAP50 {metrics['ap50']:.4f}, AP {metrics['ap']:.4f}, AP75 {metrics['ap75']:.4f}, "
+        f"{metrics['boxes']} boxes in {metrics['pictures']} pictures"
+    )

@@ -1,0 +1,32 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="video file, picture, folder or glob of pictures, rtsp://..., or camera:0",
+        show_default=False,
+    ),
+]
+Engine = Annotated[
+    str,
+    typer.Option(
+        help="auto, openvino, openvino-f32, openvino-bf16 or onnxruntime; auto measures once"
+    ),
+]
+Limit = Annotated[
+    int | None, typer.Option(help="end after this many frames", min=1, show_default=False)
+]
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", help="folder for the results", show_default=False)
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="write the figures to this file", show_default=False)
+]
+JsonSwitch = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]

@@ -1,0 +1,116 @@
+"""Checks a data set through its reader: every file is opened, nothing is changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from litescene.core import DataError, SourceError
+from litescene.data import detection, segmentation
+from litescene.data.location import split_spec
+from litescene.media.pictures import read_picture
+
+FORMATS = (*segmentation.FORMATS, *detection.FORMATS)
+OnPicture = Callable[[int, int | None], None]
+"""Called after each picture with the pictures done and how many there are."""
+
+
+@dataclass
+class SplitReport:
+    """What one split holds.
+
+    `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation) or boxes
+    (detection) per class; `void` pixels without a class; `unreadable` names what failed and why.
+    """
+
+    split: str
+    pictures: int = 0
+    sizes: Counter[str] = field(default_factory=Counter)
+    classes: dict[str, int] = field(default_factory=dict)
+    void: int = 0
+    unreadable: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        return {**self.__dict__, "sizes": dict(self.sizes)}
+
+
+@dataclass
+class DataReport:
+    """The splits of a data set that exist, and why others do not."""
+
+    spec: str
+    unit: str
+    splits: list[SplitReport] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sound(self) -> bool:
+        """Whether there is a split and everything in it could be read."""
+        return bool(self.splits) and not any(s.unreadable for s in self.splits)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON form."""
+        splits = [s.to_dict() for s in self.splits]
+        return {"spec": self.spec, "unit": self.unit, "splits": splits, "absent": self.absent}
+
+
+def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
+    """Read every picture and annotation of `FORMAT:PATH` in all its splits.
+
+    Raises `DataError` for an unknown format or a folder that does not exist; everything that is
+    wrong inside is in the report.
+    """
+    name, _ = split_spec(spec, FORMATS)
+    pixels = name in segmentation.FORMATS
+    report = DataReport(spec, "pixels" if pixels else "boxes")
+    check, splits = (_pixels, segmentation.SPLITS) if pixels else (_boxes, ("train", "val"))
+    for split in splits:
+        try:
+            report.splits.append(check(spec, split, on_picture))
+        except DataError as error:
+            report.absent[split] = str(error)
+    if not pixels and not report.splits:
+        report.splits.append(_boxes(spec, "all", on_picture))
+    return report
+
+
+def _pixels(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
+    data = segmentation.open_segmentation(spec, split)
+    report = SplitReport(split, len(data))
+    counts = np.zeros(256, np.int64)
+    for index in range(len(data)):
+        try:
+            image, labels = data.load(index)
+        except (DataError, SourceError) as error:
+            report.unreadable.append(str(error))
+            continue
+        report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
+        counts += np.bincount(labels.ravel(), minlength=256)
+        if on_picture is not None:
+            on_picture(index + 1, len(data))
+    names = data.taxonomy.names
+    report.classes = {name: int(counts[i]) for i, name in enumerate(names)}
+    report.void = int(counts[len(names) :].sum())
+    return report
+
+
+def _boxes(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
+    data = detection.open_detection(spec, split)
+    report = SplitReport(split, len(data), classes=dict.fromkeys(data.taxonomy.names, 0))
+    for index, sample in enumerate(data.samples):
+        try:
+            image = read_picture(sample.picture)
+        except SourceError as error:
+            report.unreadable.append(str(error))
+            continue
+        report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
+        for c in sample.classes:
+            report.classes[data.taxonomy.names[int(c)]] += 1
+        if on_picture is not None:
+            on_picture(index + 1, len(data))
+    return report

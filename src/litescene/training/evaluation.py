@@ -1,0 +1,39 @@
+"""A checkpoint measured on a labelled data set, in PyTorch float32."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from litescene.core import CheckpointError, DataError, Taxonomy
+from litescene.training.checkpoint import load_model
+
+
+def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
+    """Metrics of the checkpoint's task on `FORMAT:PATH`.
+
+    Raises `CheckpointError` for a damaged file and `DataError` for data that do not fit.
+    """
+    model, card = load_model(path)
+    taxonomy = Taxonomy.from_dict(card["taxonomy"])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.to(device)
+    if card["task"] == "segmentation":
+        from litescene.data.segmentation import open_segmentation
+        from litescene.training.tasks.segmentation import evaluate_segmentation
+
+        data = open_segmentation(spec, split)
+        if data.taxonomy.names != taxonomy.names:
+            raise DataError(
+                f"{path} knows '{taxonomy.name}', {spec} is labelled as '{data.taxonomy.name}'"
+            )
+        return evaluate_segmentation(model, data, device)
+    if card["task"] == "detection":
+        from litescene.data.detection import open_detection
+        from litescene.training.tasks.detection import evaluate_detection
+
+        boxes = open_detection(spec, split, taxonomy)
+        return evaluate_detection(model, boxes, int(card["size"][0]), device)
+    raise CheckpointError(f"{path}: there is no evaluation for task '{card['task']}'")
