@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -61,6 +62,23 @@ def test_a_stream_that_nobody_serves_is_one_clear_line(serve: str) -> None:
         open_source(f"rtsp://127.0.0.1:{port}/x")
     with pytest.raises(SourceError, match=r"gone\.ts cannot be opened"):
         open_source(f"{serve}/gone.ts")
+
+
+def test_a_stream_without_video_is_one_clear_line(tmp_path: Path, serve: str) -> None:
+    with av.open(str(tmp_path / "sound.ts"), "w") as output:
+        stream = output.add_stream("mp2", rate=44100, layout="mono")
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), "s16", "mono")
+        sound.sample_rate, sound.pts = 44100, 0
+        output.mux([*stream.encode(sound), *stream.encode(None)])
+    with pytest.raises(SourceError, match=r"sound\.ts has no video in it"):
+        open_source(f"{serve}/sound.ts")
+
+
+def test_a_closed_stream_gives_nothing_more(make_video: MakeVideo, serve: str) -> None:
+    make_video("s.ts", [40 * i for i in range(6)])
+    source = open_source(f"{serve}/s.ts")
+    source.close()
+    assert list(source) == []
 
 
 def test_a_silent_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,28 @@ def test_a_list_of_a_data_sets_split_is_no_times_file(tmp_path: Path) -> None:
     assert notes == []
 
 
+def test_a_times_file_may_name_its_pictures(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "pictures", ["b.png", "a.png"])
+    (folder / "timestamps.txt").write_text("1.5, pictures/a.png\n2.5, pictures/b.png\n")
+    frames, _ = read(folder)
+    assert [(f.name, f.time) for f in frames] == [("a", 1.5), ("b", 2.5)]
+
+
+def test_a_times_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "pictures", ["a.png"])
+    (tmp_path / "times.txt").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(SourceError, match=r"cannot read the times in .*times\.txt"):
+        open_source(folder)
+
+
+def test_pictures_of_several_folders_have_no_times_of_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fill(tmp_path / name, ["0.png"])
+        (tmp_path / name / "times.txt").write_text("7.5\n")
+    frames, _ = read(str(tmp_path / "*" / "0.png"))
+    assert [f.time for f in frames] == pytest.approx([0, 0.04])
+
+
 @pytest.mark.parametrize(
     ("names", "times"),
     [

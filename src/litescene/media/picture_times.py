@@ -35,7 +35,7 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
     folder = paths[0].parent
     if any(path.parent != folder for path in paths):
         return None
-    folder = folder.resolve()
+    folder = folder.absolute()
     for file in (place / name for place in (folder, folder.parent) for name in _TIMES_FILES):
         if file.is_file():
             times = _from_times_file(file, paths)
