@@ -1,1 +1,6 @@
-"""Room."""
+"""The built-in street: a renderer whose every pixel, box, pose and IMU sample has exact truth."""
+
+from litescene.synth.street import ImuSamples, Street, StreetFrame
+from litescene.synth.truth import Objects
+
+__all__ = ["ImuSamples", "Objects", "Street", "StreetFrame"]
