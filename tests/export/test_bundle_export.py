@@ -226,11 +226,12 @@ def test_a_card_becomes_a_contract() -> None:
         "taxonomy": taxonomy(3).to_dict(),
         "size": [320, 320],
         "commit": "abc",
-        "result": {"ap50": 0.7},
+        "result": {"ap50": 0.7, "loss": 3.0, "epoch": 4},
     }
     contract = contract_of(TinyDetector(), card, "CC BY-NC 4.0")
     assert contract.strides == (8, 16)
     assert contract.anchors == ANCHORS
     assert contract.provenance["commit"] == "abc"
+    assert contract.provenance["epoch"] == 4
     assert contract.accuracy == {"ap50": 0.7}
     assert Contract.from_dict(contract.to_dict()) == contract

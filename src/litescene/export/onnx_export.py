@@ -17,7 +17,9 @@ from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle, write_metadata
 
 DEFAULT_THRESHOLDS = {"score": 0.45, "iou": 0.5}
-_PROVENANCE = ("data", "recipe", "result", "litescene", "torch", "commit")
+_PROVENANCE = ("data", "recipe", "litescene", "torch", "commit")
+_ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class")
+"""How the names of measured figures begin; a record of training also holds losses and times."""
 
 
 def export(
@@ -78,6 +80,9 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         ) from error
     detects = task == "detection"
     provenance = {key: card[key] for key in _PROVENANCE if key in card}
+    result = card.get("result", {})
+    if "epoch" in result:
+        provenance["epoch"] = result["epoch"]
     return Contract(
         task=task,
         system=system,
@@ -88,16 +93,10 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         strides=tuple(int(s) for s in model.strides) if detects else (),
         thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},
         provenance=provenance | {"exported": datetime.now(UTC).date().isoformat()},
-        accuracy=_accuracy(card),
+        accuracy={name: v for name, v in result.items() if name.startswith(_ACCURACY)},
         license=license,
     )
 
 
 def _plain_anchors(model: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
     return tuple(tuple((float(w), float(h)) for w, h in level) for level in model.anchors)
-
-
-def _accuracy(card: Mapping[str, Any]) -> dict[str, Any]:
-    result = card.get("result", {})
-    metrics = result.get("metrics", result) if isinstance(result, Mapping) else {}
-    return dict(metrics)

@@ -1,0 +1,146 @@
+"""From decoded frame to label map: the runtime against the same network in PyTorch eager float32.
+
+Both start from the decoded frame (uint8 RGB) and end with the uint8 label map at the frame's own
+size. PyTorch resizes with the same call, normalises, computes the head, upsamples its logits to
+the frame with its own bilinear interpolation and takes its own argmax. The candidates alternate
+(A B A B …) over the same frames in one process; figures are medians with quartiles.
+
+    python benchmarks/segment_speed.py CHECKPOINT.safetensors BUNDLE.onnx --json out.json
+
+Frames come from `--small` (seen at 480×360, CamVid's size) and `--large` (1080p, the network at
+512×1024); by default from the data set folder named by LITESCENE_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from litescene.core import Image
+from litescene.core.provenance import provenance
+from litescene.export.graph import normalisation
+from litescene.media import open_source
+from litescene.runtime import Bundle, Segmenter, default_threads
+from litescene.runtime.segmentation import resize
+from litescene.training import load_model
+
+Labels = NDArray[np.uint8]
+
+
+def eager(model: Any, size: tuple[int, int]) -> Callable[[Image], Labels]:
+    """PyTorch float32 with its own upsampling and argmax."""
+    factor, offset = (t.float() for t in normalisation(model))
+
+    @torch.inference_mode()
+    def run(frame: Image) -> Labels:
+        x = torch.from_numpy(resize(frame, size)).permute(2, 0, 1)[None].float() * factor + offset
+        logits = model.head_logits(x)
+        full = F.interpolate(logits, frame.shape[:2], mode="bilinear", align_corners=False)
+        return full[0].argmax(0).to(torch.uint8).numpy()
+
+    return run
+
+
+def fused(bundle: Bundle, size: tuple[int, int], engine: str) -> tuple[Callable[..., Labels], Any]:
+    """The runtime's path."""
+    segmenter = Segmenter(bundle, engine, size=size)
+    return (lambda frame: segmenter(frame).labels), segmenter
+
+
+def frames_of(source: str, size: tuple[int, int], count: int) -> list[Image]:
+    """`count` frames spread over a source, at (height, width)."""
+    with open_source(source) as opened:
+        frames = [frame.image for frame in opened]
+    step = max(len(frames) // count, 1)
+    return [np.ascontiguousarray(resize(f, size)) for f in frames[::step][:count]]
+
+
+def quartiles(values: Sequence[float]) -> dict[str, float]:
+    low, middle, high = statistics.quantiles(values, n=4)
+    return {"median": middle, "q1": low, "q3": high, "min": min(values)}
+
+
+def compare(
+    model: Any, bundle: Bundle, frames: list[Image], size: tuple[int, int], rounds: int, engine: str
+) -> dict[str, Any]:
+    """Alternate the two paths and compare their labels."""
+    torch_path = eager(model, size)
+    runtime_path, segmenter = fused(bundle, size, engine)
+    agreement = [float(np.mean(torch_path(f) == runtime_path(f))) for f in frames]
+    times: dict[str, list[float]] = {"eager": [], "runtime": []}
+    for index in range(rounds):
+        frame = frames[index % len(frames)]
+        for name, path in (("eager", torch_path), ("runtime", runtime_path)):
+            began = time.perf_counter()
+            path(frame)
+            times[name].append((time.perf_counter() - began) * 1e3)
+    ratios = [a / b for a, b in zip(times["eager"], times["runtime"], strict=True)]
+    return {
+        "frame": list(frames[0].shape[:2]),
+        "network": list(size),
+        "engine": segmenter.engine,
+        "frames": len(frames),
+        "rounds": rounds,
+        "eager_ms": quartiles(times["eager"]),
+        "runtime_ms": quartiles(times["runtime"]),
+        "ratio": quartiles(ratios),
+        "label_agreement": {"mean": statistics.mean(agreement), "min": min(agreement)},
+    }
+
+
+def show(results: Sequence[dict[str, Any]]) -> None:
+    print("| frame | network | engine | eager ms | runtime ms | ratio | labels equal |")
+    print("|---|---|---|---|---|---|---|")
+    for r in results:
+        a, b, q = r["eager_ms"], r["runtime_ms"], r["ratio"]
+        print(
+            f"| {r['frame'][1]}×{r['frame'][0]} | {r['network'][1]}×{r['network'][0]} "
+            f"| {r['engine']} | {a['median']:.1f} ({a['q1']:.1f} to {a['q3']:.1f}) "
+            f"| {b['median']:.1f} ({b['q1']:.1f} to {b['q3']:.1f}) "
+            f"| {q['median']:.2f} ({q['q1']:.2f} to {q['q3']:.2f}) "
+            f"| {100 * r['label_agreement']['mean']:.2f} % |"
+        )
+
+
+def main() -> None:
+    data = Path(os.environ.get("LITESCENE_DATA", "../shared/data"))
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--small", default=str(data / "camvid" / "val"))
+    parser.add_argument("--large", default=str(data / "video" / "solidWhiteRight.mp4"))
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(default_threads())
+    model, _ = load_model(given.checkpoint)
+    bundle = Bundle.open(given.bundle)
+    cases = [
+        (given.small, (360, 480), bundle.contract.size, given.rounds),
+        (given.large, (1080, 1920), (512, 1024), max(given.rounds // 2, 8)),
+    ]
+    results = [
+        compare(model, bundle, frames_of(source, frame, given.frames), size, rounds, given.engine)
+        for source, frame, size, rounds in cases
+    ]
+    show(results)
+    if given.json:
+        machine = provenance() | {"threads": default_threads()}
+        given.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
