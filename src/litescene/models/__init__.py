@@ -1,6 +1,6 @@
 """The zoo of networks. Importing it registers every variant."""
 
-from litescene.models import segmentation
+from litescene.models import detection, segmentation
 from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
@@ -8,6 +8,7 @@ __all__ = [
     "InputSpec",
     "Variant",
     "create_model",
+    "detection",
     "list_models",
     "register",
     "segmentation",

@@ -1,0 +1,145 @@
+"""Transforms of pictures with boxes: letterbox, placement, clipping, colour.
+
+Boxes are n×4 x1, y1, x2, y2 in pixels, measured at pixel edges: a box around a whole picture is
+0, 0, width, height.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core import Image
+
+GREY = 114
+"""Fill of the letterbox and of every place without picture."""
+
+Boxes = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A letterbox: the picture scaled by (`scale_x`, `scale_y`) lies at (`left`, `top`)."""
+
+    left: int
+    top: int
+    scale_x: float
+    scale_y: float
+
+    def to_input(self, boxes: Boxes) -> Boxes:
+        """Boxes of the picture in pixels of the network's input."""
+        return (boxes * self._scale + self._offset).astype(np.float32)
+
+    def to_picture(self, boxes: Boxes) -> Boxes:
+        """Boxes of the network's input in pixels of the picture (not clipped)."""
+        return ((boxes - self._offset) / self._scale).astype(np.float32)
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array([self.scale_x, self.scale_y] * 2)
+
+    @property
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array([self.left, self.top] * 2, np.float64)
+
+
+def letterbox(
+    image: Image, target: tuple[int, int], *, stride: int = 32, auto: bool = False
+) -> tuple[Image, Fit]:
+    """Fit a picture H×W×3 into `target` (height, width), centred on grey, aspect kept.
+
+    As YOLOv5 does: sides round to the nearest pixel (halves to even), the smaller half of an odd
+    padding is on the top and left; `auto` pads only to the next multiple of `stride`.
+    """
+    height, width = image.shape[:2]
+    ratio = min(target[0] / height, target[1] / width)
+    rows, columns = max(round(height * ratio), 1), max(round(width * ratio), 1)
+    pad_y, pad_x = target[0] - rows, target[1] - columns
+    if auto:
+        pad_y, pad_x = pad_y % stride, pad_x % stride
+    top, left = round(pad_y / 2 - 0.1), round(pad_x / 2 - 0.1)
+    canvas = np.full((rows + pad_y, columns + pad_x, 3), GREY, np.uint8)
+    inside = canvas[top : top + rows, left : left + columns]
+    if (rows, columns) == (height, width):
+        inside[:] = image
+    else:
+        inside[:] = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return canvas, Fit(left, top, columns / width, rows / height)
+
+
+def limit_size(image: Image, longest: int) -> Image:
+    """Shrink a picture whose longest side is above `longest` pixels; never enlarge."""
+    height, width = image.shape[:2]
+    ratio = longest / max(height, width)
+    if ratio >= 1:
+        return image
+    size = (max(round(width * ratio), 1), max(round(height * ratio), 1))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+
+
+def clip_boxes(boxes: Boxes, region: tuple[float, float, float, float]) -> Boxes:
+    """Boxes cut to a region x1, y1, x2, y2."""
+    low = np.array(region[:2] * 2, np.float32)
+    high = np.array(region[2:] * 2, np.float32)
+    return np.clip(boxes, low, high).astype(np.float32)
+
+
+def box_areas(boxes: Boxes) -> NDArray[np.float32]:
+    """Areas in square pixels, n."""
+    return np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+
+
+def place(
+    image: Image, canvas: Image, region: tuple[int, int, int, int], matrix: NDArray[np.float64]
+) -> None:
+    """Draw a picture into the region (x1, y1, x2, y2) of a canvas, in place; grey where it ends.
+
+    `matrix` is (scale_x, offset_x, scale_y, offset_y) from picture to canvas in edge coordinates;
+    a negative scale mirrors. Sampled bilinearly at pixel centres.
+    """
+    x1, y1, x2, y2 = region
+    if x2 <= x1 or y2 <= y1:
+        return
+    scale_x, offset_x, scale_y, offset_y = matrix
+    centres = np.array(
+        [
+            [scale_x, 0.0, offset_x - x1 + 0.5 * scale_x - 0.5],
+            [0.0, scale_y, offset_y - y1 + 0.5 * scale_y - 0.5],
+        ]
+    )
+    canvas[y1:y2, x1:x2] = cv2.warpAffine(
+        image,
+        centres,
+        (x2 - x1, y2 - y1),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(GREY, GREY, GREY),
+    )
+
+
+def place_boxes(boxes: Boxes, matrix: NDArray[np.float64]) -> Boxes:
+    """Boxes of a picture on the canvas, for the matrix of `place`."""
+    scale_x, offset_x, scale_y, offset_y = matrix
+    x = np.sort(boxes[:, 0::2] * scale_x + offset_x, axis=1)
+    y = boxes[:, 1::2] * scale_y + offset_y
+    return np.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), axis=1).astype(np.float32)
+
+
+def jitter_hsv(image: Image, gains: tuple[float, float, float], g: np.random.Generator) -> Image:
+    """Random hue, saturation and value by look-up tables: factors 1 ± gain, hue wraps around."""
+    hue, saturation, value = 1.0 + g.uniform(-1, 1, 3) * gains
+    levels = np.arange(256, dtype=np.float64)
+    tables = np.stack(
+        (
+            (levels * hue) % 180,
+            np.clip(levels * saturation, 0, 255),
+            np.clip(levels * value, 0, 255),
+        ),
+        axis=1,
+    )
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    changed = cv2.LUT(hsv, tables.astype(np.uint8)[:, None, :])
+    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2RGB))

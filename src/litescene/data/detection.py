@@ -1,0 +1,107 @@
+"""Data sets of boxes, opened by `FORMAT:PATH`.
+
+| format | layout |
+|---|---|
+| coco | COCO JSON in `annotations/`, pictures in `images/` |
+| yolo | `images/` and `labels/`, optional `data.yaml` |
+| voc | Pascal VOC XML |
+| boxcsv | `boxes.csv` and `images/` |
+| penn | Penn-Fudan: `Annotation/` and `PNGImages/` |
+| camvid-boxes | boxes made from CamVid's index labels |
+
+Splits are `all`, `train` and `val`. Where a format has no splits of its own, the list
+`splits/<folder>_val.txt` of this package fixes them: by time for frames of one drive, by a seeded
+hash of the file name otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+
+from litescene.core import DataError, Taxonomy
+from litescene.data.detection_camvid import read_camvid_boxes
+from litescene.data.detection_classes import map_to_taxonomy, own_taxonomy
+from litescene.data.detection_coco import read_coco
+from litescene.data.detection_records import Annotations, DetectionSample
+from litescene.data.detection_text import read_box_csv, read_penn, read_yolo
+from litescene.data.detection_voc import read_voc
+from litescene.data.location import split_spec
+
+_READERS: dict[str, Callable[[Path, str], Annotations]] = {
+    "coco": read_coco,
+    "yolo": read_yolo,
+    "voc": read_voc,
+    "boxcsv": read_box_csv,
+    "penn": read_penn,
+    "camvid-boxes": read_camvid_boxes,
+}
+FORMATS = tuple(_READERS)
+SPLITS = ("all", "train", "val")
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionData:
+    """The pictures of one split of one source, in the words of `taxonomy`."""
+
+    name: str
+    samples: tuple[DetectionSample, ...]
+    taxonomy: Taxonomy
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Classes that this source annotates."""
+        return self.samples[0].known
+
+
+def open_detection(spec: str, split: str, taxonomy: Taxonomy | None = None) -> DetectionData:
+    """Open `FORMAT:PATH`, e.g. `open_detection("voc:road_signs", "val", STREET_OBJECTS)`.
+
+    Without a taxonomy the set's own classes are used. Raises `DataError` for unknown formats and
+    splits, malformed files and empty splits.
+    """
+    name, root = split_spec(spec, FORMATS)
+    if split not in SPLITS:
+        raise DataError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}")
+    annotations = _fixed_split(_READERS[name](root, split), name, root, split)
+    if not annotations.pictures:
+        raise DataError(f"{root}: split '{split}' has no pictures in the {name} layout")
+    source = root.stem if root.is_file() else root.resolve().name
+    target = taxonomy or own_taxonomy(annotations, source)
+    samples = map_to_taxonomy(annotations, target, source)
+    return DetectionData(f"{name}:{source}:{split}", tuple(samples), target)
+
+
+def validation_stems(folder: str) -> frozenset[str] | None:
+    """File stems of the fixed validation list of a data set, None if there is no list."""
+    listed = resources.files("litescene.data").joinpath("splits", f"{folder}_val.txt")
+    if not listed.is_file():
+        return None
+    return frozenset(listed.read_text("utf-8").split())
+
+
+def _fixed_split(annotations: Annotations, name: str, root: Path, split: str) -> Annotations:
+    if split == "all" or _has_own_splits(name, root, split):
+        return annotations
+    folder = (root.parent if root.is_file() else root.resolve()).name
+    stems = validation_stems(folder)
+    if stems is None:
+        raise DataError(
+            f"{root}: this {name} data has no split '{split}' and litescene has no list for "
+            f"'{folder}'; use split 'all'"
+        )
+    wanted = [p for p in annotations.pictures if (p.picture.stem in stems) == (split == "val")]
+    return replace(annotations, pictures=tuple(wanted))
+
+
+def _has_own_splits(name: str, root: Path, split: str) -> bool:
+    if name == "voc":
+        return (root / "ImageSets" / "Main" / f"{split}.txt").exists()
+    if name == "yolo":
+        return (root / "images" / split).is_dir()
+    return name in ("coco", "camvid-boxes")

@@ -1,0 +1,106 @@
+"""Records of annotated boxes, before and after the mapping to a taxonomy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Annotated:
+    """One picture as its data set describes it.
+
+    `boxes` n×4 float32 (x1, y1, x2, y2 in pixels of the picture, edges: a box around the whole
+    picture is 0, 0, width, height); `names` the class of each box in the set's own words;
+    `crowd` n bool marks regions in which single objects are not told apart.
+    """
+
+    picture: Path
+    boxes: NDArray[np.float32]
+    names: tuple[str, ...]
+    crowd: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """A data set in its own words; `classes` are all classes that it annotates."""
+
+    pictures: tuple[Annotated, ...]
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionSample:
+    """One picture in the words of a taxonomy.
+
+    `boxes` n×4 float32 (x1, y1, x2, y2 in pixels); `classes` n int32; `crowd` n bool (regions
+    that are neither an object to find nor background); `known` the classes that are annotated in
+    this picture's source: others may be visible without a box.
+    """
+
+    picture: Path
+    boxes: NDArray[np.float32]
+    classes: NDArray[np.int32]
+    crowd: NDArray[np.bool_]
+    known: frozenset[int]
+    source: str
+
+
+def annotated(
+    picture: Path, rows: Sequence[tuple[str, float, float, float, float, bool]], where: str
+) -> Annotated:
+    """Build a record from rows (name, x1, y1, x2, y2, crowd).
+
+    Boxes without area, which published sets do contain, hold no object and are left out.
+    Corners in the wrong order are a `DataError` whose message begins with `where`.
+    """
+    boxes = np.array([row[1:5] for row in rows], np.float64).reshape(-1, 4)
+    bad = np.flatnonzero((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1]))
+    if len(bad):
+        box = ", ".join(f"{v:g}" for v in boxes[bad[0]])
+        raise DataError(
+            f"{where}: box {bad[0] + 1} is ({box}); expected x1 < x2 and y1 < y2 in pixels"
+        )
+    kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).tolist()
+    crowd = np.array([row[5] for row in rows], bool)
+    names = tuple(rows[i][0] for i in kept)
+    return Annotated(picture, boxes[kept].astype(np.float32), names, crowd[kept])
+
+
+def read_text(path: Path) -> str:
+    """The text of an annotation file; a `DataError` if it is missing or no text."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"there is no annotation file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read as text: {error}") from error
+
+
+def find_picture(folder: Path, name: str, where: str) -> Path:
+    """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
+    exact = folder / name
+    if exact.exists():
+        return exact
+    for ending in (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG"):
+        other = exact.with_suffix(ending)
+        if other.exists():
+            return other
+    raise DataError(f"{where}: there is no picture {exact}")
+
+
+def number(text: str, where: str, what: str) -> float:
+    """A finite number; a `DataError` that says where and what was expected otherwise."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        raise DataError(f"{where}: expected {what}, not '{text.strip()}'")
+    return value

@@ -1,0 +1,76 @@
+"""Pascal VOC XML: `Annotations/*.xml` (or `annotations/`) beside `JPEGImages/` (or `images/`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+from litescene.core import DataError
+from litescene.data.detection_records import (
+    Annotated,
+    Annotations,
+    annotated,
+    find_picture,
+    number,
+    read_text,
+)
+
+
+def read_voc(root: Path, split: str) -> Annotations:
+    """Boxes of VOC files, coordinates as they are stored.
+
+    With `ImageSets/Main/<split>.txt` the split is taken from there; without it every file is
+    read. Objects marked difficult become crowd regions. The classes are those that occur in any
+    file of the set.
+    """
+    annotations = _folder(root, ("Annotations", "annotations"))
+    pictures = _folder(root, ("JPEGImages", "images", "PNGImages"))
+    files = sorted(annotations.glob("*.xml"))
+    parsed = [_parse(path, pictures) for path in files]
+    classes = sorted({name for one in parsed for name in one.names})
+    listed = root / "ImageSets" / "Main" / f"{split}.txt"
+    if split != "all" and listed.exists():
+        stems = {line.split()[0] for line in read_text(listed).splitlines() if line.strip()}
+        missing = stems - {path.stem for path in files}
+        if missing:
+            raise DataError(f"{listed}: {min(missing)} has no file in {annotations}")
+        parsed = [one for path, one in zip(files, parsed, strict=True) if path.stem in stems]
+    return Annotations(tuple(parsed), tuple(classes))
+
+
+def _folder(root: Path, names: tuple[str, ...]) -> Path:
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise DataError(f"{root}: expected a folder named {' or '.join(names)}")
+
+
+def _parse(path: Path, pictures: Path) -> Annotated:
+    text = read_text(path)
+    if "<!ENTITY" in text:
+        raise DataError(f"{path}: entity declarations are not part of the VOC format")
+    try:
+        root = ElementTree.fromstring(text.strip())
+    except ElementTree.ParseError as error:
+        raise DataError(f"{path}, line {error.position[0]}: not XML: {error}") from error
+    rows = []
+    for index, node in enumerate(root.iter("object"), start=1):
+        where = f"{path}, object {index}"
+        name = (node.findtext("name") or "").strip()
+        if not name:
+            raise DataError(f"{where}: expected a <name>")
+        x1, y1, x2, y2 = (
+            number(node.findtext(f"bndbox/{key}") or "", where, f"a number in <{key}>")
+            for key in ("xmin", "ymin", "xmax", "ymax")
+        )
+        difficult = (node.findtext("difficult") or "0").strip() == "1"
+        rows.append((name, x1, y1, x2, y2, difficult))
+    file_name = (root.findtext("filename") or "").strip() or path.stem
+    return annotated(_picture(pictures, path, file_name), rows, str(path))
+
+
+def _picture(pictures: Path, path: Path, file_name: str) -> Path:
+    if (pictures / file_name).exists():
+        return pictures / file_name
+    # Many copies rename the pictures and leave <filename> as it was.
+    return find_picture(pictures, f"{path.stem}.jpg", str(path))

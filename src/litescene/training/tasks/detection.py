@@ -1,0 +1,210 @@
+"""Object detection as a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from litescene.core import STREET_OBJECTS, Detections, Image, Taxonomy
+from litescene.data.box_transforms import letterbox
+from litescene.data.detection import DetectionData, open_detection
+from litescene.data.detection_mix import DetectionMix
+from litescene.data.mosaic import MosaicOptions, TrainingPicture
+from litescene.media.pictures import read_picture
+from litescene.models import create_model
+from litescene.models.detection.postprocess import detect
+from litescene.training.losses.detection import YoloLoss
+from litescene.training.recipe import Recipe, Section, validated
+from litescene.training.tasks.base import decay_groups
+
+SCORE, IOU = 0.001, 0.6
+"""Thresholds of the evaluation, as published: nearly everything, for the whole curve."""
+
+
+class Source(Section):
+    """A training source `FORMAT:PATH` (split train) and how often it is drawn."""
+
+    data: str
+    weight: float = Field(1.0, gt=0)
+
+
+class SizeStage(Section):
+    """From this epoch on: side of the training pictures and the share of mosaics."""
+
+    epoch: int = Field(0, ge=0)
+    size: int = Field(ge=64, multiple_of=32)
+    mosaic: float = Field(0.8, ge=0, le=1)
+
+
+class DetectionSettings(Section):
+    """The table `[detection]` of a recipe."""
+
+    train: list[Source] = Field(min_length=1)
+    val: list[str] = Field(min_length=1)
+    """`FORMAT:PATH`, split val."""
+    taxonomy: Literal["street", "own"] = "street"
+    """The eight classes of the street mix, or the classes of the only source."""
+    pictures: int = Field(gt=0)
+    """Training pictures in an epoch."""
+    stages: list[SizeStage] = Field(min_length=1)
+    size: int = Field(ge=64, multiple_of=32)
+    """Side of the square that pictures are fitted into for evaluation and use."""
+    scale: tuple[float, float] = (0.5, 1.5)
+    flip: float = Field(0.5, ge=0, le=1)
+    hsv: tuple[float, float, float] = (0.015, 0.7, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionBatch:
+    """`images` n×3×s×s float 0..1; `targets` m×6 (picture, class, cx, cy, w, h as shares);
+    `known` n×(s/8)×(s/8)×C bool."""
+
+    images: Tensor
+    targets: Tensor
+    known: Tensor
+
+
+def collate(pictures: Sequence[TrainingPicture], device: torch.device) -> DetectionBatch:
+    """Stack training pictures of one size into a batch on a device."""
+    size = pictures[0].image.shape[0]
+    # n×h×w×3 in memory is what channels-last networks want.
+    images = torch.from_numpy(np.stack([p.image for p in pictures])).to(device)
+    rows = []
+    for index, p in enumerate(pictures):
+        boxes = p.boxes.astype(np.float64) / size
+        centre, extent = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+        rows.append(np.column_stack((np.full(len(boxes), index), p.classes, centre, extent)))
+    targets = torch.from_numpy(np.concatenate(rows).astype(np.float32)).to(device)
+    known = torch.from_numpy(np.stack([p.known for p in pictures])).to(device)
+    return DetectionBatch(images.permute(0, 3, 1, 2).float() / 255, targets, known)
+
+
+class DetectionTask:
+    """Trains and evaluates anchor detectors; metric: AP50, the mean over the val sources."""
+
+    metric = "ap50"
+
+    def __init__(self, recipe: Recipe, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.settings = s = validated(DetectionSettings, recipe.settings, "[detection]")
+        target = STREET_OBJECTS if s.taxonomy == "street" else None
+        sources = [open_detection(source.data, "train", target) for source in s.train]
+        self.taxonomy = sources[0].taxonomy
+        self.val = [open_detection(spec, "val", self.taxonomy) for spec in s.val]
+        longest = max(stage.size for stage in s.stages)
+        options = MosaicOptions(s.scale, s.flip, s.hsv)
+        self.mix = DetectionMix(sources, [x.weight for x in s.train], longest, options)
+        self._losses: dict[int, YoloLoss] = {}
+
+    def build_model(self) -> nn.Module:
+        """The recipe's network for the taxonomy's classes."""
+        model = self.recipe.model
+        network: Any = create_model(model.name, num_classes=len(self.taxonomy), **model.options)
+        prepared: nn.Module = network.to(memory_format=torch.channels_last)
+        return prepared
+
+    def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Batch norm and biases do not decay."""
+        return decay_groups(model, self.recipe.optimizer.weight_decay)
+
+    def steps_per_epoch(self) -> int:
+        """Full batches only."""
+        return self.settings.pictures // self.recipe.batch_size
+
+    def batches(self, epoch: int, rank: int, world: int) -> Iterator[DetectionBatch]:
+        """Training pictures of this epoch's size."""
+        stage = [x for x in self.settings.stages if x.epoch <= epoch][-1]
+        count, seed = self.recipe.batch_size, self.recipe.seed
+        for step in range(rank, self.steps_per_epoch(), world):
+            positions = range(step * count, (step + 1) * count)
+            yield collate(
+                [self.mix.picture(seed, epoch, i, stage.size, stage.mosaic) for i in positions],
+                self.device,
+            )
+
+    def losses(self, model: nn.Module, batch: DetectionBatch) -> dict[str, Tensor]:
+        """Box, objectness and class terms."""
+        outputs: dict[str, list[Tensor]] = model(batch.images)
+        size = int(batch.images.shape[-1])
+        if size not in self._losses:
+            network: Any = model
+            self._losses[size] = YoloLoss.scaled(
+                network.anchors, network.strides, len(self.taxonomy), size
+            ).to(self.device)
+        found = self._losses[size](outputs["raw"], batch.targets, batch.known)
+        return {
+            "loss": found.total, "box": found.box, "object": found.object, "class": found.cls,
+        }  # fmt: skip
+
+    def evaluate(self, model: nn.Module) -> dict[str, Any]:
+        """AP50 per source and class, and their mean over the sources."""
+        results = {
+            data.samples[0].source: evaluate_detection(model, data, self.settings.size, self.device)
+            for data in self.val
+        }
+        record: dict[str, Any] = {
+            f"ap50_{name}": float(scores["ap50"]) for name, scores in results.items()
+        }
+        mean = float(np.mean(list(record.values())))
+        return {"ap50": mean, **record, "sources": results}
+
+    def card(self) -> dict[str, Any]:
+        """Data, classes and input size."""
+        return {
+            "task": "detection",
+            "taxonomy": self.taxonomy.to_dict(),
+            "size": [self.settings.size, self.settings.size],
+            "data": {
+                "train": {x.name: len(x) for x in self.mix.sources},
+                "val": {x.name: len(x) for x in self.val},
+            },
+        }
+
+
+def detect_picture(
+    model: nn.Module,
+    image: Image,
+    taxonomy: Taxonomy,
+    size: int,
+    device: torch.device,
+    *,
+    score: float = SCORE,
+    iou: float = IOU,
+    multi_label: bool = True,
+) -> Detections:
+    """Boxes of one picture H×W×3 uint8 in its own pixels, by the network in evaluation mode."""
+    boxed, fit = letterbox(image, (size, size), auto=True)
+    x = torch.from_numpy(boxed).to(device).permute(2, 0, 1)[None].float() / 255
+    rows = model(x.contiguous(memory_format=torch.channels_last))[0]
+    found = detect(rows, score, iou, multi_label=multi_label).cpu().numpy()
+    height, width = image.shape[:2]
+    boxes = fit.to_picture(found[:, :4])
+    limits = np.array([width, height] * 2, np.float32)
+    return Detections(
+        np.clip(boxes, 0, limits).astype(np.float32),
+        found[:, 4].astype(np.float32),
+        found[:, 5].astype(np.int32),
+        taxonomy,
+    )
+
+
+@torch.inference_mode()
+def evaluate_detection(
+    model: nn.Module, data: DetectionData, size: int, device: torch.device
+) -> dict[str, Any]:
+    """COCO average precision over the classes that the source annotates (float32)."""
+    from litescene.metrics.detection import BoxTruth, DetectionMetric
+
+    metric = DetectionMetric(data.taxonomy)
+    for sample in data.samples:
+        found = detect_picture(model, read_picture(sample.picture), data.taxonomy, size, device)
+        metric.add(
+            found, BoxTruth(sample.boxes, sample.classes, crowd=sample.crowd, known=sample.known)
+        )
+    return metric.scores().to_dict()
