@@ -187,13 +187,13 @@ def _objects(objects: Sequence[Mapping[str, Any]]) -> str:
     if not objects:
         return ""
     shown = sorted(objects, key=lambda o: -int(o["frames"]))[:40]
-    shown.sort(key=lambda o: float(o["first"]))
-    first = min(float(o["first"]) for o in objects)
-    span = max(max(float(o["last"]) for o in objects) - first, 1e-9)
+    shown.sort(key=lambda o: float(o["first_time"]))
+    first = min(float(o["first_time"]) for o in objects)
+    span = max(max(float(o["last_time"]) for o in objects) - first, 1e-9)
     rows = []
     for i, o in enumerate(shown):
-        x = 150 + (float(o["first"]) - first) / span * 840
-        width = max((float(o["last"]) - float(o["first"])) / span * 840, 2)
+        x = 150 + (float(o["first_time"]) - first) / span * 840
+        width = max((float(o["last_time"]) - float(o["first_time"])) / span * 840, 2)
         y = 16 * i
         label = html.escape(f"{o['class']} {o['id']}")
         rows.append(

@@ -1,0 +1,63 @@
+"""The live 3D page: camera, trajectory and labelled map in a browser while a run goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from litescene.core import Camera, Image, MissingExtraError, SceneMap
+from litescene.geometry import matrix_to_quaternion_wxyz
+
+_PICTURE_WIDTH = 240
+_PATH_COLOR = (225, 45, 45)
+
+
+class LiveView:
+    """A viser server; `url` is where to look."""
+
+    def __init__(self, camera: Camera) -> None:
+        try:
+            import viser
+        except ImportError as error:
+            raise MissingExtraError("the live 3D page", "view") from error
+        self._camera = camera
+        self._server: Any = viser.ViserServer(verbose=False)
+        self._server.scene.set_up_direction("-y")
+        self.url = f"http://localhost:{self._server.get_port()}"
+        self._path: list[NDArray[np.float64]] = []
+
+    def show_camera(self, pose: NDArray[np.float64], image: Image) -> None:
+        """Move the camera to `pose` (4×4 T_world_camera) and show its picture."""
+        camera = self._camera
+        height = max(round(image.shape[0] * _PICTURE_WIDTH / image.shape[1]), 1)
+        small = cv2.resize(image, (_PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
+        self._path.append(pose[:3, 3].copy())
+        self._server.scene.add_camera_frustum(
+            "/camera",
+            fov=2 * float(np.arctan(camera.height / (2 * abs(camera.fy)))),
+            aspect=camera.width / camera.height,
+            scale=0.2,
+            image=small,
+            wxyz=matrix_to_quaternion_wxyz(pose[:3, :3]),
+            position=pose[:3, 3],
+        )
+        if len(self._path) > 1:
+            self._server.scene.add_spline_catmull_rom(
+                "/path", np.asarray(self._path), color=_PATH_COLOR, line_width=2.0
+            )
+
+    def show_map(self, scene_map: SceneMap, point_size: float) -> None:
+        """Show the labelled map, in the classes' colours."""
+        self._server.scene.add_point_cloud(
+            "/map",
+            points=scene_map.points,
+            colors=scene_map.taxonomy.palette[scene_map.labels],
+            point_size=point_size,
+        )
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.stop()
