@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
-from conftest import segmentation_contract
 
 import litescene
+from conftest import segmentation_contract
 from litescene.core import BundleError, Frame, SegmentationMap, UnknownNameError
 from litescene.runtime import Bundle, Detector, Segmenter, load, network_size
 from litescene.runtime.detection import box_agreement, find_boxes
@@ -74,6 +74,18 @@ def test_shrinking_averages_and_growing_interpolates() -> None:
     assert (resize(board, (32, 32)) == 100).all()
     grown = resize(board, (128, 128))
     assert set(np.unique(grown)) - {0, 200}
+
+
+@pytest.mark.parametrize("size", [(45, 60), (37, 71), (90, 120), (180, 130)])
+def test_resizing_keeps_every_point_in_its_place(size: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[:180, :240]
+    ramp = np.stack([rows, columns, rows + 0 * columns], -1).astype(np.uint8)
+    small = resize(ramp, size)
+    middle_rows = (np.arange(size[0]) + 0.5) * 180 / size[0] - 0.5
+    middle_columns = (np.arange(size[1]) + 0.5) * 240 / size[1] - 0.5
+    inner = slice(2, -2)
+    assert np.abs(small[inner, inner, 0] - middle_rows[inner, None]).max() <= 1.0
+    assert np.abs(small[inner, inner, 1] - middle_columns[None, inner]).max() <= 1.0
 
 
 def test_boxes_are_in_the_pictures_pixels(detection_bundle: Bundle, picture: np.ndarray) -> None:

@@ -18,13 +18,12 @@ import litescene
 from litescene.media.atomic import write_atomic
 from litescene.media.pictures import PICTURE_SUFFIXES
 from litescene.media.sources import DEFAULT_RATE, Source, open_source
+from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import Detector
 from litescene.runtime.records import BoxRecords, LabelRecords, Overlay, Records
 from litescene.runtime.segmentation import Segmenter
 from litescene.runtime.stream import BoundedStream
 
-DEFAULT_SEGMENTER = "pp_liteseg_t"
-DEFAULT_DETECTOR = "yolov5_lite_s"
 OnFrame = Callable[[int, int | None], None]
 """Called after each frame with the frames done and how many to expect (None: unknown)."""
 

@@ -15,6 +15,9 @@ from litescene.core.errors import BundleError, UnknownNameError
 from litescene.runtime.bundle import Bundle
 
 WEIGHTS = Path(__file__).parent / "weights"
+DEFAULT_SEGMENTER = "pp_liteseg_t"
+DEFAULT_DETECTOR = "yolov5_lite_s"
+"""Shipped bundles that are used where nobody names one."""
 
 
 @dataclass(frozen=True, slots=True)
