@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litescene.cli.progress import keeps, progress
-from litescene.runtime.annotate import Annotation
+
+if TYPE_CHECKING:
+    from litescene.runtime.annotate import Annotation
 
 _SHOWN_SHARE = 0.01
 

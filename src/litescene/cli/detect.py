@@ -8,7 +8,7 @@ import typer
 
 from litescene.cli.annotation import annotate
 from litescene.cli.options import Engine, Limit, OutFolder, Source
-from litescene.runtime.annotate import DEFAULT_DETECTOR, detect_source
+from litescene.runtime.catalog import DEFAULT_DETECTOR
 
 EXAMPLES = (
     "litescene detect picture.jpg",
@@ -32,4 +32,6 @@ def command(
     Everything else gives detections.jsonl (one line a frame), overlay.mp4 and summary.json
     in NAME_detect/.
     """
+    from litescene.runtime.annotate import detect_source
+
     annotate("detecting", detect_source, source, out, model=model, engine=engine, limit=limit)

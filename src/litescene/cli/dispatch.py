@@ -11,9 +11,10 @@ Only the module of the wanted verb is imported, and the overview needs none at a
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from importlib import import_module
+from typing import Any
 
 from litescene import __version__
 from litescene.cli.verbs import VERBS, overview
@@ -34,12 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     try:
         sys.exit(run_verb(words[0], words[1:]))
-    except KeyboardInterrupt as stop:
+    except (Stopped, KeyboardInterrupt) as stop:
         kept = f"; {stop.args[0]}" if stop.args else ""
         _say(f"interrupted{kept}")
         sys.exit(INTERRUPTED)
     except Exception as error:  # the last line of defence: every error ends as one line
         if debug:
+            import traceback
+
             traceback.print_exc()
         _say(_one_line(error))
         sys.exit(_exit_code(error))
@@ -51,19 +54,39 @@ def run_verb(name: str, arguments: Sequence[str]) -> int:
         from litescene.core.errors import UnknownNameError
 
         raise UnknownNameError("verb", name, VERBS)
-    import typer
-
     from litescene.cli.logs import log_to_stderr
 
     log_to_stderr()
-    module = import_module(f"litescene.cli.{name}")
+    # Not standalone: usage errors come out as exceptions, and the command's value as its code.
+    code = parser(name).main(list(arguments), prog_name=f"litescene {name}", standalone_mode=False)
+    return int(code or 0)
+
+
+def parser(verb: str) -> Any:
+    """The parser (a click command) of one verb."""
+    import typer
+
+    module = import_module(f"litescene.cli.{verb}")
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     # Typer keeps line breaks of an epilog only between paragraphs.
-    app.command(epilog="\n\n".join(("Examples:", *module.EXAMPLES)))(module.command)
-    command = typer.main.get_command(app)
-    # Not standalone: usage errors come out as exceptions, and the command's value as its code.
-    code = command.main(list(arguments), prog_name=f"litescene {name}", standalone_mode=False)
-    return int(code or 0)
+    epilog = "\n\n".join(("Examples:", *module.EXAMPLES))
+    app.command(epilog=epilog)(_stoppable(module.command))
+    return typer.main.get_command(app)
+
+
+class Stopped(Exception):
+    """Ctrl-C, in a form that typer does not answer itself; says what was kept."""
+
+
+def _stoppable(command: Callable[..., int | None]) -> Callable[..., int | None]:
+    @wraps(command)
+    def run(*args: Any, **options: Any) -> int | None:
+        try:
+            return command(*args, **options)
+        except KeyboardInterrupt as stop:
+            raise Stopped(*stop.args) from stop
+
+    return run
 
 
 def _say(message: str) -> None:

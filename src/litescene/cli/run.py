@@ -9,8 +9,7 @@ import typer
 from litescene.cli.options import Engine, Limit, OutFolder, Source
 from litescene.cli.progress import progress
 from litescene.cli.table import format_table, number
-from litescene.runtime.annotate import DEFAULT_DETECTOR, DEFAULT_SEGMENTER, result_folder
-from litescene.scene import run
+from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 
 EXAMPLES = (
     "litescene run drive.mp4 --camera fov=60 --out drive/",
@@ -47,6 +46,9 @@ def command(
     overlay.mp4, summary.json and report.html. Ctrl-C ends early: what was done is finished and
     valid.
     """
+    from litescene.runtime.annotate import result_folder
+    from litescene.scene import run
+
     folder = out or result_folder(source, "run")
     with progress("running") as report:
         scene = run(

@@ -8,7 +8,7 @@ import typer
 
 from litescene.cli.annotation import annotate
 from litescene.cli.options import Engine, Limit, OutFolder, Source
-from litescene.runtime.annotate import DEFAULT_SEGMENTER, segment_source
+from litescene.runtime.catalog import DEFAULT_SEGMENTER
 
 EXAMPLES = (
     "litescene segment picture.jpg",
@@ -31,4 +31,6 @@ def command(
     A picture gives NAME_labels.png (class indices) and NAME_overlay.png in the current folder.
     Everything else gives labels/*.png, overlay.mp4 and summary.json in NAME_segment/.
     """
+    from litescene.runtime.annotate import segment_source
+
     annotate("segmenting", segment_source, source, out, model=model, engine=engine, limit=limit)

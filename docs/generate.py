@@ -1,0 +1,178 @@
+"""Pages and tables that are generated while the documentation is built.
+
+`models.md` comes from the registry, the shipped bundles and the result files; a line
+`<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself) or
+`results` (from `benchmarks/results/*.json`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+MOST_NUMBERS = 8
+"""Longer lists of numbers are left to the JSON file."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated page of models."""
+    files.append(File.generated(config, "models.md", content=models_page()))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Fill in the generated parts of hand-written pages."""
+    parts: dict[str, Callable[[], str]] = {"verbs": verbs, "results": results}
+    for name, make in parts.items():
+        mark = f"<!-- generated: {name} -->"
+        if mark in markdown:
+            markdown = markdown.replace(mark, make())
+    return markdown
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def models_page() -> str:
+    """Every registered network with published and measured figures; every shipped bundle."""
+    from litescene.models import list_models, variant
+    from litescene.runtime.catalog import shipped
+
+    found = [variant(name) for name in list_models()]
+    rows = [
+        [
+            f"`{v.name}`",
+            v.task,
+            f"{v.paper} ({v.year})",
+            f"{v.size[1]}×{v.size[0]}",
+            "; ".join(f"{count:,} ({c} classes)" for c, count in v.parameters.items()) or "-",
+            "; ".join(f"{name}: {value}" for name, value in v.published.items()) or "-",
+        ]
+        for v in found
+    ]
+    head = ["name", "task", "paper", "default size", "parameters at inference", "published"]
+    parts = ["# Models", "## Networks", table(head, rows), "## Shipped bundles"]
+    bundles = [
+        [
+            f"`{entry.name}`",
+            entry.task,
+            f"{entry.path.stat().st_size / 1e6:.1f} MB",
+            ", ".join(entry.open().contract.taxonomy.names),
+            entry.open().contract.license or "-",
+        ]
+        for entry in shipped().values()
+    ]
+    if bundles:
+        parts.append(table(["name", "task", "file", "classes", "licence"], bundles))
+    else:
+        parts.append("None in this build.")
+    measured = [record for record in records() if "metrics" in record[1]]
+    if measured:
+        parts.append("## Measured accuracy")
+        parts += [evaluation(name, record) for name, record in measured]
+    return "\n\n".join(parts) + "\n"
+
+
+def records() -> list[tuple[str, dict[str, Any]]]:
+    """All result files by name."""
+    return [
+        (path.stem, json.loads(path.read_text("utf-8"))) for path in sorted(RESULTS.glob("*.json"))
+    ]
+
+
+def evaluation(name: str, record: Mapping[str, Any]) -> str:
+    """What `litescene evaluate --json` wrote."""
+    metrics = record["metrics"]
+    said = f"`{record['model']}` on `{record['data']}`, split {record['split']}, {record['engine']}"
+    where = f"{record['processor']}, {record['date']}, commit {record['commit']}"
+    if "mean_iou" in metrics:
+        total = f"mean IoU **{metrics['mean_iou']:.4f}**, pixel accuracy {metrics['accuracy']:.4f}"
+        rows = [[c, figure(v)] for c, v in metrics["iou"].items()]
+        classes = table(["class", "IoU"], rows)
+    else:
+        total = f"AP50 **{metrics['ap50']:.4f}**, AP {metrics['ap']:.4f}"
+        whole = metrics["ap_per_class"]
+        rows = [[c, figure(v), figure(whole[c])] for c, v in metrics["ap50_per_class"].items()]
+        classes = table(["class", "AP50", "AP"], rows)
+    return f"### {name}\n\n{said}: {total}. ({where})\n\n{classes}"
+
+
+def figure(value: float | None) -> str:
+    """Three decimals, or a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def results() -> str:
+    """Every other measurement: its plain figures, flattened."""
+    parts = []
+    for name, record in records():
+        if "metrics" not in record:
+            rows = [[f"`{key}`", value] for key, value in flattened(record)]
+            parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
+    return "\n\n".join(parts) or "No measurement is stored in this build."
+
+
+def flattened(record: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values of everything that is short enough to read."""
+    if isinstance(record, Mapping):
+        for key, value in record.items():
+            yield from flattened(value, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(record, list) and any(isinstance(item, (Mapping, list)) for item in record):
+        for index, value in enumerate(record):
+            yield from flattened(value, f"{prefix}.{index + 1}")
+    elif isinstance(record, list):
+        if len(record) <= MOST_NUMBERS:
+            yield prefix, ", ".join(map(shown, record))
+    else:
+        yield prefix, shown(record)
+
+
+def shown(value: Any) -> str:
+    """A value as the table shows it."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def verbs() -> str:
+    """Synopsis, description, options and examples of each verb, from the parser itself."""
+    from litescene.cli.verbs import VERBS
+
+    return "\n\n".join(verb(name) for name in VERBS)
+
+
+def verb(name: str) -> str:
+    """The section of one verb."""
+    from litescene.cli.dispatch import parser
+
+    module = import_module(f"litescene.cli.{name}")
+    command = parser(name)
+    rows = []
+    words = []
+    for parameter in command.params:
+        is_option = parameter.param_type_name == "option"
+        names = " ".join(f"`{o}`" for o in parameter.opts)
+        said = getattr(parameter, "help", None) or ""
+        if is_option:
+            default = parameter.default
+            given = default not in (None, False, "", ()) and not callable(default)
+            rows.append([names, said + (f" (default: `{default}`)" if given else "")])
+        else:
+            words.append(
+                parameter.name.upper() if parameter.required else f"[{parameter.name.upper()}]"
+            )
+            rows.append([f"`{parameter.name.upper()}`", said])
+    text = "\n".join(line.strip() for line in (module.command.__doc__ or "").splitlines())
+    return (
+        f"## {name}\n\n```\nlitescene {name} {' '.join(words)} [options]\n```\n\n{text}\n\n"
+        f"{table(['', ''], rows)}\n\n```\n" + "\n".join(module.EXAMPLES) + "\n```"
+    )

@@ -1,0 +1,103 @@
+"""Tiny bundles as files, and the command line run inside the test's own process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from litescene.cli import main
+from litescene.runtime import write_metadata
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a call of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Call = Callable[..., Ended]
+
+
+@pytest.fixture(scope="session")
+def tiny() -> ModuleType:
+    """The models that the runtime's tests build."""
+    path = Path(__file__).parent.parent / "runtime" / "conftest.py"
+    spec = spec_from_file_location("tiny_bundles", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Every test works in its own folder, with its own cache and without our log handlers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path / "cache"))
+    logger = logging.getLogger("litescene")
+    before = (list(logger.handlers), logger.level, logger.propagate)
+    yield tmp_path
+    logger.handlers[:], logger.level, logger.propagate = before
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """`call("segment", "x.png")` runs the command line and says how it ended."""
+
+    def run(*arguments: str | Path) -> Ended:
+        with pytest.raises(SystemExit) as stopped:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        code = stopped.value.code
+        assert isinstance(code, int)
+        return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def segmenter_file(tiny: ModuleType, tmp_path: Path) -> Path:
+    path = tmp_path / "seg.onnx"
+    path.write_bytes(write_metadata(tiny.segmentation_model(), tiny.segmentation_contract()))
+    return path
+
+
+@pytest.fixture
+def detector_file(tiny: ModuleType, tmp_path: Path) -> Path:
+    path = tmp_path / "det.onnx"
+    path.write_bytes(write_metadata(tiny.detection_model(), tiny.detection_contract()))
+    return path
+
+
+def patches(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.ascontiguousarray(small.repeat(16, 0).repeat(16, 1))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    path = tmp_path / "scene.png"
+    PIL.Image.fromarray(patches(5)).save(path)
+    return path
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for index in range(3):
+        PIL.Image.fromarray(patches(index)).save(folder / f"p{index}.png")
+    return folder

@@ -1,0 +1,93 @@
+"""`bundle`: metadata onto somebody else's model, proved by a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import litescene
+from litescene.core import CITYSCAPES, InputError
+from litescene.runtime.adopt import read_taxonomy
+
+
+@pytest.fixture
+def foreign(tiny: Any, place: Path) -> Path:
+    path = place / "theirs.onnx"
+    path.write_bytes(tiny.segmentation_model(classes=4))
+    return path
+
+
+def adopt(call: Any, model: Path, *more: str) -> Any:
+    return call("bundle", model, "-o", "ours.onnx", "--size", "96x128", *more)
+
+
+def test_an_adopted_segmenter_runs_with_the_given_classes(
+    call: Any, foreign: Path, place: Path
+) -> None:
+    (place / "names.txt").write_text("road\nsky\nred car\ntree\n")
+    ended = adopt(call, foreign, "--task", "segmentation", "--labels", "names.txt")
+    assert ended.code == 0, ended.err
+    segmenter = litescene.load(place / "ours.onnx", "onnxruntime")
+    assert segmenter.taxonomy.names == ("road", "sky", "red car", "tree")
+    assert segmenter(np.zeros((96, 128, 3), np.uint8)).labels.shape == (96, 128)
+
+
+def test_a_wrong_number_of_classes_is_refused_and_nothing_is_written(
+    call: Any, foreign: Path, place: Path
+) -> None:
+    ended = adopt(call, foreign, "--task", "segmentation", "--labels", "cityscapes19")
+    assert ended.code == 2
+    said = ended.err.splitlines()[-1]  # after what the engine says about compiling
+    assert "1×4×12×16" in said
+    assert "1×19×h×w" in said
+    assert not (place / "ours.onnx").exists()
+
+
+def test_an_adopted_detector_needs_its_anchors(call: Any, tiny: Any, place: Path) -> None:
+    model = place / "boxes.onnx"
+    model.write_bytes(tiny.detection_model())
+    (place / "names.txt").write_text("a\nb\n")
+    words = ("--task", "detection", "--labels", "names.txt")
+    assert "--anchors" in adopt(call, model, *words).err
+    (place / "anchors.json").write_text(
+        json.dumps({"strides": [8, 16, 32], "anchors": tiny.ANCHORS})
+    )
+    ended = call("bundle", model, "-o", "ours.onnx", "--size", "128x128", *words,
+                 "--anchors", "anchors.json")  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert litescene.load(place / "ours.onnx", "onnxruntime").contract.strides == (8, 16, 32)
+
+
+@pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "32x128"])
+def test_a_size_that_is_none_is_one_line(size: str, call: Any, foreign: Path) -> None:
+    ended = call("bundle", foreign, "-o", "o.onnx", "--task", "segmentation", "--labels",
+                 "camvid11", "--size", size)  # fmt: skip
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "HEIGHTxWIDTH" in ended.err
+
+
+def test_a_file_that_is_no_onnx_is_one_line(call: Any, place: Path) -> None:
+    (place / "text.onnx").write_text("hello")
+    ended = adopt(call, place / "text.onnx", "--task", "segmentation", "--labels", "camvid11")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+
+
+def test_labels_may_bring_their_colours(tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text("traffic light 250 170 30\nsky 70 130 180\n")
+    taxonomy = read_taxonomy(str(path))
+    assert taxonomy.names == ("traffic light", "sky")
+    assert taxonomy.colors == ((250, 170, 30), (70, 130, 180))
+    assert read_taxonomy("cityscapes19") is CITYSCAPES
+
+
+@pytest.mark.parametrize("text", ["", "sky\nsky\n", "sky 1 2 300\nroad 1 2 3\n"])
+def test_labels_that_make_no_taxonomy_are_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "labels.txt"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"labels\.txt"):
+        read_taxonomy(str(path))

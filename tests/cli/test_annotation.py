@@ -1,0 +1,157 @@
+"""`segment` and `detect` over pictures, folders and videos."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+import litescene
+from litescene.media import VideoWriter, open_source, read_labels, read_picture
+from litescene.runtime import annotate
+
+
+def test_segment_writes_the_labels_of_a_picture_and_an_overlay(
+    call: Any, picture: Path, segmenter_file: Path, place: Path
+) -> None:
+    ended = call("segment", picture, "--model", segmenter_file, "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
+    expected = litescene.load(segmenter_file, "onnxruntime")(picture).labels
+    np.testing.assert_array_equal(read_labels(place / "scene_labels.png"), expected)
+    assert read_picture(place / "scene_overlay.png").shape == read_picture(picture).shape
+    assert not (place / "summary.json").exists()
+
+
+def test_segment_writes_labels_video_and_summary_of_a_folder(
+    call: Any, pictures: Path, segmenter_file: Path, place: Path
+) -> None:
+    (pictures / "p3.png").write_bytes(b"no picture")
+    ended = call("segment", pictures, "--model", segmenter_file, "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
+    out = place / "pictures_segment"
+    assert sorted(p.name for p in (out / "labels").iterdir()) == ["p0.png", "p1.png", "p2.png"]
+    with open_source(out / "overlay.mp4") as video:
+        assert len(list(video)) == 3
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["frames"] == 3
+    assert summary["complete"] is True
+    assert [s["name"] for s in summary["skipped"]] == ["p3.png"]
+    assert sum(summary["shares"].values()) == pytest.approx(1.0, abs=1e-4)
+    assert "p3.png" in ended.out
+
+
+def test_detect_writes_one_line_of_objects_per_frame(
+    call: Any, pictures: Path, detector_file: Path, place: Path
+) -> None:
+    ended = call(
+        "detect", pictures, "--model", detector_file, "--engine", "onnxruntime", "--limit", "2",
+        "--out", "boxes",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    lines = [json.loads(x) for x in (place / "boxes/detections.jsonl").read_text().splitlines()]
+    assert [line["name"] for line in lines] == ["p0", "p1"]
+    detector = litescene.load(detector_file, "onnxruntime")
+    for line in lines:
+        expected = detector(pictures / f"{line['name']}.png").to_dict()
+        assert [(o["class"], o["box"]) for o in line["objects"]] == [
+            (o["class"], o["box"]) for o in expected
+        ]
+    assert sum(len(line["objects"]) for line in lines) > 0
+
+
+def test_detect_of_one_picture_names_its_files_after_it(
+    call: Any, picture: Path, detector_file: Path, place: Path
+) -> None:
+    ended = call("detect", picture, "--model", detector_file, "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
+    assert (place / "scene_detections.jsonl").exists()
+    assert (place / "scene_overlay.png").exists()
+
+
+def test_ctrl_c_leaves_whole_files(pictures: Path, segmenter_file: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int | None) -> None:
+        assert total == 3
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        annotate.segment_source(
+            pictures, tmp_path / "o", model=segmenter_file, engine="onnxruntime", on_frame=stop
+        )
+    summary = json.loads((tmp_path / "o/summary.json").read_text())
+    assert (summary["frames"], summary["complete"]) == (2, False)
+    with open_source(tmp_path / "o/overlay.mp4") as video:
+        assert len(list(video)) == 2
+    assert len(list((tmp_path / "o/labels").iterdir())) == 2
+
+
+def test_a_video_keeps_its_times_in_the_overlay(
+    call: Any, segmenter_file: Path, place: Path
+) -> None:
+    with VideoWriter(place / "in.mp4", 128, 96, rate=10) as video:
+        for moment in (0.0, 0.1, 0.35):
+            video.write(np.full((96, 128, 3), 90, np.uint8), moment)
+    ended = call("segment", place / "in.mp4", "--model", segmenter_file, "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
+    with open_source(place / "in_segment/overlay.mp4") as overlay:
+        times = [frame.time for frame in overlay]
+    np.testing.assert_allclose(np.subtract(times, times[0]), [0.0, 0.1, 0.35], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("segment", "absent.png"), "absent.png"),
+        (("segment", "empty"), "no pictures"),
+        (("segment", "text.mp4"), "text.mp4"),
+    ],
+)
+def test_a_source_that_cannot_be_read_is_one_line(
+    words: tuple[str, ...], said: str, call: Any, place: Path, segmenter_file: Path
+) -> None:
+    (place / "empty").mkdir()
+    (place / "text.mp4").write_text("not a video\n")
+    ended = call(*words, "--model", segmenter_file, "--engine", "onnxruntime")
+    assert ended.code == 2
+    assert ended.err.count("\n") == 1
+    assert said in ended.err
+
+
+def test_a_bundle_of_another_task_or_without_metadata_is_one_line(
+    call: Any, picture: Path, detector_file: Path, place: Path, tiny: Any
+) -> None:
+    (place / "bare.onnx").write_bytes(tiny.segmentation_model())
+    damaged = bytearray(detector_file.read_bytes())
+    damaged[len(damaged) // 3] ^= 1
+    (place / "damaged.onnx").write_bytes(damaged)
+    for model, said in (
+        (detector_file, "detection, not segmentation"),
+        ("bare.onnx", "no litescene metadata"),
+        ("damaged.onnx", "damaged.onnx"),
+        ("absent.onnx", "absent.onnx"),
+        ("pp_litesg", "there is no shipped model"),
+    ):
+        ended = call("segment", picture, "--model", model)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+        assert said in ended.err
+
+
+def test_results_that_cannot_be_written_are_one_line(
+    call: Any, picture: Path, segmenter_file: Path, place: Path
+) -> None:
+    (place / "file").write_text("in the way")
+    ended = call("segment", picture, "--model", segmenter_file, "--out", "file/inside",
+                 "--engine", "onnxruntime")  # fmt: skip
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "cannot write" in ended.err
+
+
+def test_a_picture_of_any_mode_is_accepted(call: Any, segmenter_file: Path, place: Path) -> None:
+    grey = PIL.Image.fromarray(np.arange(96 * 128, dtype=np.uint16).reshape(96, 128))
+    grey.save(place / "grey.png")
+    ended = call("segment", "grey.png", "--model", segmenter_file, "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
