@@ -29,8 +29,10 @@ def read_coco(root: Path, split: str) -> Annotations:
         raise DataError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
     try:
         return _parse(path, plain)
-    except (KeyError, TypeError) as error:
-        raise DataError(f"{path}: not a COCO detection file: {error!r} is missing") from error
+    except KeyError as error:
+        raise DataError(f"{path}: not a COCO detection file: {error} is missing") from error
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{path}: not a COCO detection file: {error}") from error
 
 
 def _file_of_split(root: Path, split: str) -> Path:

@@ -1,0 +1,286 @@
+"""Readers of box annotations: tiny sets written here, damaged files, and the real data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from litescene.core import CAMVID, STREET_OBJECTS, DataError, Taxonomy
+from litescene.data.detection import open_detection, validation_stems
+from litescene.data.detection_camvid import read_camvid_boxes
+
+
+def picture(path: Path, width: int = 40, height: int = 30) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((height, width, 3), 90, np.uint8))
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def coco(root: Path, **changes: object) -> dict[str, object]:
+    plain: dict[str, object] = {
+        "images": [{"id": 7, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "categories": [{"id": 1, "name": "person"}, {"id": 8, "name": "truck"}],
+        "annotations": [
+            {"id": 1, "image_id": 7, "category_id": 8, "bbox": [1, 2, 10, 20], "iscrowd": 0},
+            {"id": 2, "image_id": 7, "category_id": 1, "bbox": [0, 0, 40, 30], "iscrowd": 1},
+            {"id": 3, "image_id": 7, "category_id": 1, "bbox": [5, 5, 0, 3], "iscrowd": 0},
+        ],
+    }
+    plain |= changes
+    write(root / "annotations" / "instances_train2017.json", json.dumps(plain))
+    picture(root / "images" / "a.jpg")
+    return plain
+
+
+def test_coco_boxes_become_corners_and_crowds_are_marked(tmp_path: Path) -> None:
+    coco(tmp_path)
+    data = open_detection(f"coco:{tmp_path}", "train")
+    (sample,) = data.samples
+    assert data.taxonomy.names == ("person", "truck")
+    np.testing.assert_array_equal(sample.boxes, [[1, 2, 11, 22], [0, 0, 40, 30]])
+    assert sample.classes.tolist() == [1, 0]
+    assert sample.crowd.tolist() == [False, True]
+    assert sample.known == {0, 1}
+
+
+def test_coco_classes_are_mapped_to_the_street_mix(tmp_path: Path) -> None:
+    coco(tmp_path)
+    data = open_detection(f"coco:{tmp_path}", "train", STREET_OBJECTS)
+    names = [STREET_OBJECTS.names[c] for c in data.samples[0].classes]
+    assert names == ["truck_bus", "person"]
+    assert {STREET_OBJECTS.names[c] for c in data.known} == {"truck_bus", "person"}
+
+
+def test_coco_damage_is_named(tmp_path: Path) -> None:
+    coco(tmp_path, annotations=[{"id": 5, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}])
+    with pytest.raises(DataError, match=r"instances_train2017.json: annotation 5 names picture 9"):
+        open_detection(f"coco:{tmp_path}", "train")
+    write(tmp_path / "annotations" / "instances_train2017.json", '{"images": [}')
+    with pytest.raises(DataError, match=r"line 1: not JSON"):
+        open_detection(f"coco:{tmp_path}", "train")
+    write(tmp_path / "annotations" / "instances_train2017.json", '{"images": []}')
+    with pytest.raises(DataError, match="'categories' is missing"):
+        open_detection(f"coco:{tmp_path}", "train")
+    with pytest.raises(DataError, match="one JSON file for split 'val'"):
+        open_detection(f"coco:{tmp_path}", "val")
+
+
+def test_yolo_text_gives_pixels_from_boxes_and_polygons(tmp_path: Path) -> None:
+    picture(tmp_path / "images" / "train" / "a.png")
+    picture(tmp_path / "images" / "train" / "empty.png")
+    polygon = "0 0.25 0.5 0.5 0.5 0.5 1.0 0.25 0.9"
+    write(tmp_path / "labels" / "train" / "a.txt", f"1 0.5 0.5 0.5 0.2\n{polygon}\n")
+    write(tmp_path / "data.yaml", "train: x\nnames:\n  0: car\n  1: 'stop sign'\nnc: 2\n")
+    data = open_detection(f"yolo:{tmp_path}", "train")
+    assert data.taxonomy.names == ("car", "stop sign")
+    sample = data.samples[0]
+    np.testing.assert_allclose(sample.boxes, [[10, 12, 30, 18], [10, 15, 20, 30]], atol=1e-5)
+    assert sample.classes.tolist() == [1, 0]
+    assert len(data.samples[1].boxes) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.5 0.5 0.1", "expected 5 columns"),
+        ("0 0.5 x 0.1 0.1", "expected 'class cx cy w h'"),
+        ("0 50 50 10 10", "shares of the picture"),
+        ("3 0.5 0.5 0.1 0.1", r"expected a class \(0 to 1\), not 3"),
+        ("0.5 0.5 0.5 0.1 0.1", "not 0.5"),
+    ],
+)
+def test_yolo_damage_is_named_with_its_line(tmp_path: Path, line: str, message: str) -> None:
+    picture(tmp_path / "images" / "a.png")
+    write(tmp_path / "labels" / "a.txt", f"0 0.5 0.5 0.2 0.2\n{line}\n")
+    write(tmp_path / "data.yaml", "names: [car, 'bus']\n")
+    with pytest.raises(DataError, match=rf"a.txt, line 2: .*{message}"):
+        open_detection(f"yolo:{tmp_path}", "all")
+
+
+def voc(root: Path, stem: str, objects: str) -> None:
+    picture(root / "JPEGImages" / f"{stem}.jpg")
+    name = f"<filename>{stem}.jpg</filename>"
+    write(root / "Annotations" / f"{stem}.xml", f"<annotation>{name}{objects}</annotation>")
+
+
+def voc_object(name: str, box: tuple[object, ...], difficult: int = 0) -> str:
+    keys = ("xmin", "ymin", "xmax", "ymax")
+    inner = "".join(f"<{k}>{v}</{k}>" for k, v in zip(keys, box, strict=True))
+    flag = f"<difficult>{difficult}</difficult>"
+    return f"<object><name>{name}</name>{flag}<bndbox>{inner}</bndbox></object>"
+
+
+def test_voc_takes_its_own_image_sets_and_marks_difficult_objects(tmp_path: Path) -> None:
+    voc(tmp_path, "a", voc_object("dog", (1, 2, 10, 20)) + voc_object("cat", (3, 4, 5, 6), 1))
+    voc(tmp_path, "b", voc_object("dog", (1, 2, 10, 20)))
+    write(tmp_path / "ImageSets" / "Main" / "val.txt", "a\n")
+    data = open_detection(f"voc:{tmp_path}", "val")
+    (sample,) = data.samples
+    assert data.taxonomy.names == ("cat", "dog")
+    assert sample.classes.tolist() == [1, 0]
+    assert sample.crowd.tolist() == [False, True]
+    np.testing.assert_array_equal(sample.boxes[0], [1, 2, 10, 20])
+
+
+def test_voc_damage_is_named(tmp_path: Path) -> None:
+    voc(tmp_path, "a", voc_object("dog", (1, "two", 10, 20)))
+    with pytest.raises(DataError, match=r"a.xml, object 1: expected a number in <ymin>, not 'two'"):
+        open_detection(f"voc:{tmp_path}", "all")
+    voc(tmp_path, "a", voc_object("dog", (10, 2, 1, 20)))
+    with pytest.raises(DataError, match="expected x1 < x2"):
+        open_detection(f"voc:{tmp_path}", "all")
+    write(tmp_path / "Annotations" / "a.xml", "<annotation><object>")
+    with pytest.raises(DataError, match=r"a.xml, line 1: not XML"):
+        open_detection(f"voc:{tmp_path}", "all")
+    write(tmp_path / "Annotations" / "a.xml", '<!DOCTYPE a [<!ENTITY x "y">]><annotation/>')
+    with pytest.raises(DataError, match="entity declarations"):
+        open_detection(f"voc:{tmp_path}", "all")
+
+
+def test_a_box_table_lists_pictures_without_boxes_too(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg"):
+        picture(tmp_path / "images" / name)
+    write(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax\na.jpg,1.5,2,10,20\n")
+    data = open_detection(f"boxcsv:{tmp_path}", "all", STREET_OBJECTS)
+    assert [len(s.boxes) for s in data.samples] == [1, 0]
+    assert [STREET_OBJECTS.names[c] for c in data.known] == ["car"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("picture,x\n", "line 1: expected 'image,xmin,ymin,xmax,ymax'"),
+        ("image,xmin,ymin,xmax,ymax\na.jpg,1,2,3\n", "line 2: expected 5 columns, found 4"),
+        ("image,xmin,ymin,xmax,ymax\na.jpg,1,2,nan,4\n", "line 2: expected a number of pixels"),
+        ("image,xmin,ymin,xmax,ymax\nc.jpg,1,2,3,4\n", "there is no picture .*c.jpg"),
+    ],
+)
+def test_damage_of_a_box_table_is_named(tmp_path: Path, text: str, message: str) -> None:
+    picture(tmp_path / "images" / "a.jpg")
+    write(tmp_path / "boxes.csv", text)
+    with pytest.raises(DataError, match=message):
+        open_detection(f"boxcsv:{tmp_path}", "all")
+
+
+PENN = """# Compatible with PASCAL Annotation Version 1.00
+Objects with ground truth : {count} {{ "PASpersonWalking" }}
+# Top left pixel co-ordinates : (1, 1)
+Bounding box for object 1 "PASpersonWalking" (Xmin, Ymin) - (Xmax, Ymax) : {box}
+"""
+
+
+def test_penn_coordinates_count_from_one(tmp_path: Path) -> None:
+    picture(tmp_path / "PNGImages" / "P1.png")
+    write(tmp_path / "Annotation" / "P1.txt", PENN.format(count=1, box="(3, 4) - (20, 30)"))
+    data = open_detection(f"penn:{tmp_path}", "all", STREET_OBJECTS)
+    np.testing.assert_array_equal(data.samples[0].boxes, [[2, 3, 19, 29]])
+    write(tmp_path / "Annotation" / "P1.txt", PENN.format(count=2, box="(3, 4) - (20, 30)"))
+    with pytest.raises(DataError, match="promises 2 objects but has 1 boxes"):
+        open_detection(f"penn:{tmp_path}", "all")
+    write(tmp_path / "Annotation" / "P1.txt", PENN.format(count=1, box="3 4 20 30"))
+    with pytest.raises(DataError, match=r"P1.txt, line 4: not a PASCAL v1.00 bounding box"):
+        open_detection(f"penn:{tmp_path}", "all")
+
+
+def test_camvid_components_are_objects_only_where_they_stand_alone(tmp_path: Path) -> None:
+    labels = np.full((120, 200), 11, np.uint8)
+    car, person = CAMVID.names.index("car"), CAMVID.names.index("pedestrian")
+    labels[20:40, 10:40] = car  # alone
+    labels[60:80, 10:40] = car  # two cars three pixels apart
+    labels[60:80, 43:70] = car
+    labels[20:40, 80:190] = car  # a row of parked cars
+    labels[60:100, 120:134] = person
+    labels[110:113, 5:8] = person  # a speck
+    picture(tmp_path / "train" / "a.jpg", 200, 120)
+    (tmp_path / "trainannot").mkdir()
+    cv2.imwrite(str(tmp_path / "trainannot" / "a.png"), labels)
+    (one,) = read_camvid_boxes(tmp_path, "train").pictures
+    found = {
+        (name, *map(int, box)): bool(crowd)
+        for name, box, crowd in zip(one.names, one.boxes, one.crowd, strict=True)
+    }
+    assert found == {
+        ("car", 10, 20, 40, 40): False,
+        ("car", 10, 60, 40, 80): True,
+        ("car", 43, 60, 70, 80): True,
+        ("car", 80, 20, 190, 40): True,
+        ("pedestrian", 120, 60, 134, 100): False,
+    }
+
+
+def test_a_set_without_any_class_of_the_taxonomy_is_refused(tmp_path: Path) -> None:
+    coco(tmp_path)
+    other = Taxonomy("fruit", ("apple",), ((1, 2, 3),))
+    with pytest.raises(DataError, match=r"none of its classes \(person, truck\)"):
+        open_detection(f"coco:{tmp_path}", "train", other)
+
+
+def test_a_split_that_nobody_defined_is_refused(tmp_path: Path) -> None:
+    voc(tmp_path, "a", voc_object("dog", (1, 2, 10, 20)))
+    with pytest.raises(DataError, match=r"has no split 'train'.*use split 'all'"):
+        open_detection(f"voc:{tmp_path}", "train")
+    with pytest.raises(DataError, match="no split 'tests'"):
+        open_detection(f"voc:{tmp_path}", "tests")
+
+
+def test_the_fixed_lists_hold_about_a_fifth() -> None:
+    sizes = {"road_signs": 142, "road_cars": 69, "penn_pedestrians": 27}
+    for name, size in sizes.items():
+        stems = validation_stems(name)
+        assert stems is not None
+        assert len(stems) == size
+    assert validation_stems("unheard_of") is None
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("spec", "train", "val"),
+    [
+        ("voc:road_signs", 558, 142),
+        ("boxcsv:road_cars", 275, 69),
+        ("penn:penn_pedestrians", 69, 27),
+    ],
+)
+def test_the_real_sets_split_without_overlap(
+    data_folder: Path, spec: str, train: int, val: int
+) -> None:
+    name, _, folder = spec.partition(":")
+    full = f"{name}:{data_folder / folder}"
+    stems = [
+        {s.picture.stem for s in open_detection(full, split, STREET_OBJECTS).samples}
+        for split in ("train", "val")
+    ]
+    assert (len(stems[0]), len(stems[1])) == (train, val)
+    assert not stems[0] & stems[1]
+
+
+@pytest.mark.data
+def test_road_cars_are_split_by_time(data_folder: Path) -> None:
+    spec = f"boxcsv:{data_folder / 'road_cars'}"
+    train, val = (
+        [int(s.picture.stem.split("_")[-1]) for s in open_detection(spec, split).samples]
+        for split in ("train", "val")
+    )
+    assert max(train) < min(val)
+
+
+@pytest.mark.data
+def test_coco_json_and_yolo_text_of_one_set_agree(data_folder: Path) -> None:
+    root = data_folder / "coco128"
+    from_json = {s.picture.name: s for s in open_detection(f"coco:{root}", "train").samples}
+    for sample in open_detection(f"yolo:{root}", "all").samples[:40]:
+        other = from_json[sample.picture.name]
+        expected = other.boxes[~other.crowd]
+        if len(expected) == len(sample.boxes):
+            order = np.lexsort(np.round(expected).T), np.lexsort(np.round(sample.boxes).T)
+            np.testing.assert_allclose(
+                sample.boxes[order[1]], expected[order[0]], atol=1.0, err_msg=sample.picture.name
+            )

@@ -1,0 +1,255 @@
+"""YOLOv5-Lite: counts, sizes, gradients, and parity with the published network."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from litescene.models import create_model, variant
+from litescene.models.backbones.shufflenet_v2 import (
+    ShuffleDownUnit,
+    ShuffleNetV2,
+    ShuffleUnit,
+    channel_shuffle,
+)
+from litescene.models.detection.anchor_head import decode_level
+from litescene.models.detection.yolov5_lite import PAD_VALUE, YOLOv5Lite, from_official
+
+NAMES = ("yolov5_lite_e", "yolov5_lite_s")
+# Gains of the reference weights (parity/yolov5_lite/weight_recipe.py).
+GAINS = {"e": 1.5, "s": 1.6}
+
+
+def build(name: str, classes: int = 80) -> YOLOv5Lite:
+    torch.manual_seed(0)
+    model = create_model(name, num_classes=classes)
+    assert isinstance(model, YOLOv5Lite)
+    return model
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameter_counts_are_the_published_ones(name: str) -> None:
+    count = sum(p.numel() for p in build(name).parameters())
+    assert count == variant(name).parameters[80] == {"e": 787_085, "s": 1_649_853}[name[-1]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("size", [(64, 64), (65, 130), (90, 160)])
+def test_any_size_from_64_gives_finite_rows(name: str, size: tuple[int, int]) -> None:
+    model = build(name, 8).eval()
+    height, width = (math.ceil(side / 32) * 32 for side in size)
+    with torch.inference_mode():
+        rows = model(torch.rand(1, 3, *size))
+    expected = sum(3 * (height // s) * (width // s) for s in (8, 16, 32))
+    assert rows.shape == (1, expected, 13)
+    assert torch.isfinite(rows).all()
+
+
+def test_odd_sizes_are_padded_with_grey_on_the_right_and_bottom() -> None:
+    model = build("yolov5_lite_e", 3).eval()
+    x = torch.rand(1, 3, 70, 100)
+    padded = torch.full((1, 3, 96, 128), PAD_VALUE)
+    padded[..., :70, :100] = x
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), model(padded), rtol=0, atol=0)
+
+
+def test_pictures_below_64_pixels_are_refused() -> None:
+    with pytest.raises(ValueError, match="at least 64×64"):
+        build("yolov5_lite_e", 3)(torch.rand(1, 3, 63, 64))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_parameter_gets_a_gradient(name: str) -> None:
+    model = build(name, 4).train()
+    raw = model(torch.rand(2, 3, 64, 96))["raw"]
+    sum(x.square().sum() for x in raw).backward()
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().sum() > 0, key
+
+
+def test_the_state_survives_saving_and_loading() -> None:
+    from safetensors.torch import load, save
+
+    first, second = build("yolov5_lite_s", 5).eval(), create_model("yolov5_lite_s", num_classes=5)
+    second.load_state_dict(load(save(first.state_dict())))
+    x = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(first(x), second.eval()(x), rtol=0, atol=0)
+
+
+def test_objectness_starts_at_eight_objects_in_a_picture_of_640() -> None:
+    torch.manual_seed(0)
+    model = build("yolov5_lite_s", 8)
+    for conv, stride in zip(model.head.convs, (8, 16, 32), strict=True):
+        bias = conv.get_parameter("bias").detach().view(3, 13)
+        bound = 1 / math.sqrt(conv.get_parameter("weight").shape[1])
+        assert (bias[:, 4] - math.log(8 / (640 / stride) ** 2)).abs().max() <= bound
+        assert (bias[:, 5:] - math.log(0.6 / (8 - 0.99))).abs().max() <= bound
+
+
+def test_batch_norm_has_the_published_constants() -> None:
+    norms = [m for m in build("yolov5_lite_e").modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {(m.eps, m.momentum) for m in norms} == {(1e-3, 0.03)}
+
+
+def test_decoding_follows_the_formula() -> None:
+    raw = torch.randn(1, 2 * 7, 3, 4, dtype=torch.float64)
+    anchors = torch.tensor([[10.0, 20.0], [30.0, 40.0]], dtype=torch.float64)
+    rows = decode_level(raw, anchors, 16)[0].numpy()
+    s = 1 / (1 + np.exp(-raw.numpy()[0].reshape(2, 7, 3, 4)))
+    for a in range(2):
+        for r in range(3):
+            for c in range(4):
+                t = s[a, :, r, c]
+                row = rows[(a * 3 + r) * 4 + c]
+                expected = [
+                    (2 * t[0] - 0.5 + c) * 16,
+                    (2 * t[1] - 0.5 + r) * 16,
+                    (2 * t[2]) ** 2 * float(anchors[a, 0]),
+                    (2 * t[3]) ** 2 * float(anchors[a, 1]),
+                ]
+                np.testing.assert_allclose(row, [*expected, *t[4:]], rtol=1e-12)
+
+
+def test_the_channel_shuffle_interleaves_groups() -> None:
+    x = torch.arange(6.0).view(1, 6, 1, 1)
+    assert channel_shuffle(x).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+    with pytest.raises(ValueError, match="5 channels"):
+        channel_shuffle(torch.zeros(1, 5, 1, 1))
+
+
+def test_the_training_form_of_the_shuffle_has_the_same_values_and_gradients() -> None:
+    torch.manual_seed(0)
+    model = ShuffleNetV2((8, 16, 24), (1, 1, 1), 8).double().eval()
+    units = [m for m in model.modules() if isinstance(m, (ShuffleUnit, ShuffleDownUnit))]
+    x = torch.randn(2, 3, 64, 96, dtype=torch.float64)
+    results = []
+    for training in (False, True):
+        for unit in units:
+            unit.training = training
+        model.zero_grad()
+        maps = model(x)
+        sum(m.sin().sum() for m in maps).backward()
+        results.append((maps, [p.grad.clone() for p in model.parameters()]))
+    for part in (0, 1):
+        for plain, fast in zip(results[0][part], results[1][part], strict=True):
+            torch.testing.assert_close(fast, plain, rtol=1e-10, atol=1e-10)
+
+
+def test_a_backbone_of_odd_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="even width"):
+        ShuffleNetV2((9, 16, 24))
+
+
+def test_a_foreign_key_is_named() -> None:
+    with pytest.raises(KeyError, match=r"backbone\.stem"):
+        from_official({"backbone.stem": torch.zeros(1)})
+
+
+def official_state(folder: Path, letter: str) -> dict[str, Tensor]:
+    """Weights under the official names, made from the keys by the parity folder's own rule."""
+    manifest = json.loads((folder / f"v5lite_{letter}_manifest.json").read_text())
+    shapes = {entry[0]: tuple(entry[1]) for entry in manifest["state_dict"]}
+    norms = {key[: -len("running_mean")] for key in shapes if key.endswith("running_mean")}
+    state = {}
+    for key, shape in shapes.items():
+        if key.endswith(("anchors", "anchor_grid", "num_batches_tracked")):
+            state[key] = torch.zeros(shape, dtype=torch.long)
+            continue
+        g = np.random.Generator(np.random.PCG64(zlib.crc32(key.encode())))
+        prefix, leaf = key[: key.rfind(".") + 1], key[key.rfind(".") + 1 :]
+        if prefix in norms:
+            ranges = {"weight": (0.7, 1.3), "running_var": (0.6, 1.4)}
+            values = g.uniform(*ranges[leaf], shape) if leaf in ranges else g.normal(0, 0.2, shape)
+        elif leaf == "weight":
+            values = g.normal(0.0, (GAINS[letter] / np.prod(shape[1:])) ** 0.5, shape)
+        else:
+            values = g.normal(0.0, 0.1, shape)
+        state[key] = torch.from_numpy(np.asarray(values, np.float32))
+    return state
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("letter", ["e", "s"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_heads_and_boxes_equal_the_published_network(
+    parity_folder: Path, letter: str, dtype: torch.dtype
+) -> None:
+    folder = parity_folder / "yolov5_lite"
+    model = build(f"yolov5_lite_{letter}")
+    model.load_state_dict(from_official(official_state(folder, letter)))
+    model = model.to(dtype).eval()
+    inputs = np.load(folder / "input.npz")
+    golden = np.load(folder / f"v5lite_{letter}_320.npz")
+    with torch.inference_mode():
+        x = torch.from_numpy(inputs["x320"]).to(dtype)
+        raw, rows = model.raw_heads(x), model(x)[0].numpy()
+        wide = model(torch.from_numpy(inputs["x256x320"]).to(dtype))[0].numpy()
+    # The reference is stored in float32: 1e-6 relative is all that it holds.
+    rtol, atol = (5e-6, 1e-3) if dtype == torch.float32 else (1e-6, 1e-6)
+    for level, x in zip((3, 4, 5), raw, strict=True):
+        n, _, h, w = x.shape
+        values = x.view(n, 3, 85, h, w).permute(0, 1, 3, 4, 2).numpy()
+        tolerance = 2e-5 if dtype == torch.float32 else 1e-6
+        np.testing.assert_allclose(values, golden[f"raw_p{level}"], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(rows[:, :5], golden["z_box"][0], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(rows[:200], golden["z_first200"][0], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(rows[-200:], golden["z_last200"][0], rtol=rtol, atol=atol)
+    np.testing.assert_allclose(wide[:, :5], golden["rect256x320_z_box"][0], rtol=rtol, atol=atol)
+
+
+@pytest.mark.data
+def test_the_stored_official_state_is_the_one_made_by_rule(parity_folder: Path) -> None:
+    folder = parity_folder / "yolov5_lite"
+    stored = np.load(folder / "v5lite_e_state_dict_fp32.npz")
+    made = from_official(official_state(folder, "e"))
+    loaded = from_official({key: torch.from_numpy(value) for key, value in stored.items()})
+    assert set(made) == set(loaded) == set(build("yolov5_lite_e").state_dict())
+    for key, value in made.items():
+        if not key.endswith("num_batches_tracked"):
+            torch.testing.assert_close(value, loaded[key], rtol=0, atol=0)
+
+
+class _Outputs(nn.Module):
+    """The outputs as the golden values name them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.model = build(name)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        raw = self.model.raw_heads(x)
+        rows = self.model.head.decode(raw)
+        maps = {
+            f"raw_p{i}": m.view(m.shape[0], 3, 85, *m.shape[2:]).permute(0, 1, 3, 4, 2)
+            for i, m in enumerate(raw, start=3)
+        }
+        return {"boxes": rows[..., :4], "scores": rows[..., 4:], **maps}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("letter", ["e", "s"])
+def test_golden_values_of_the_published_network_are_met(
+    parity_folder: Path, letter: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(parity_folder))
+    exec_order: Any = importlib.import_module("exec_order")
+    try:
+        record = json.loads((parity_folder / "goldens_open.json").read_text())
+        record = record[f"YOLOv5-Lite-{letter}"]
+        result = exec_order.check(lambda: _Outputs(f"yolov5_lite_{letter}"), record)
+    finally:
+        sys.modules.pop("exec_order", None)
+    assert result["ok"], result["cases"]
