@@ -31,7 +31,8 @@ from litescene.runtime.engines import (
     has_bf16,
     installed,
 )
-from litescene.runtime.segmentation import label_agreement
+from litescene.runtime.letterbox import Letterbox
+from litescene.runtime.segmentation import label_agreement, network_size, resize
 from litescene.runtime.upsample import upsample_argmax
 
 TOLERANCE = 1e-4
@@ -86,7 +87,7 @@ def bf16_agreement(bundle: Bundle, pictures: Sequence[Image]) -> float | None:
     )
     shares = []
     for picture in pictures:
-        batch = fit(picture, bundle.contract.size)[None]
+        batch = as_seen(picture, bundle.contract)[None]
         one, other = [o.copy() for o in exact.run(batch)], rough.run(batch)
         share = _agreement(one, other, bundle.contract)
         if share is not None:
@@ -121,6 +122,15 @@ def draw_picture(seed: int) -> Image:
 def fit(picture: Image, size: tuple[int, int]) -> Image:
     """The picture at (height, width)."""
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def as_seen(picture: Image, contract: Contract) -> Image:
+    """The picture as the runtime shows it to the network."""
+    height, width = picture.shape[:2]
+    if contract.task == "detection":
+        box = Letterbox.plan((height, width), contract.size, stride=contract.stride, auto=True)
+        return box.apply(picture)
+    return resize(picture, network_size((height, width), contract.size, contract.stride))
 
 
 def _exact_engines(bundle: Bundle) -> list[Engine]:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -67,6 +68,7 @@ def installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+@functools.cache
 def has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this processor."""
     from openvino import Core

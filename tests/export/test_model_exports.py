@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from litescene.core import Contract, Taxonomy, distinct_colors
+from litescene.export import export
+from litescene.export.parity import draw_picture
+from litescene.models import create_model, list_models
+from litescene.runtime import load
+
+CLASSES = 5
+TAXONOMY = Taxonomy("test", tuple(f"class{i}" for i in range(CLASSES)), distinct_colors(CLASSES))
+
+
+def settled(model: nn.Module) -> nn.Module:
+    """Random weights, but batch norms that have seen pictures."""
+    model.train()
+    with torch.no_grad():
+        for seed in range(3):
+            x = torch.from_numpy(draw_picture(seed)).permute(2, 0, 1)[None].float() / 255
+            model(torch.cat([x, x.flip(3)]))
+    return model.eval()
+
+
+def contract_for(model: nn.Module, name: str, task: str) -> Contract:
+    if task == "segmentation":
+        return Contract("segmentation", name, TAXONOMY, (128, 160), "upsample_argmax")
+    return Contract(
+        "detection",
+        name,
+        TAXONOMY,
+        (128, 160),
+        "decode_nms",
+        anchors=model.anchors,
+        strides=model.strides,
+        thresholds={"score": 0.3, "iou": 0.5},
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["segmentation", "detection"])
+def test_every_registered_network_exports_with_its_proof(
+    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    for name in list_models(task=task):
+        model = settled(create_model(name, num_classes=CLASSES))
+        bundle = export(model, contract_for(model, name, task), tmp_path / f"{name}.onnx")
+        assert bundle.contract.parity["largest_difference"] <= 1e-4
+        result = load(tmp_path / f"{name}.onnx", "onnxruntime")(draw_picture(1))
+        if task == "segmentation":
+            assert result.labels.shape == (256, 320)
+            assert result.labels.max() < CLASSES
+        else:
+            assert np.isfinite(result.boxes).all()
