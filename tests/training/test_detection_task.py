@@ -1,0 +1,181 @@
+"""Detection as a task: batches, a few steps of training, evaluation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from litescene.core import RecipeError
+from litescene.data.detection import open_detection
+from litescene.training.recipe import load_recipe, recipe_from_dict
+from litescene.training.tasks.detection import DetectionTask, detect_picture, evaluate_detection
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def shapes(tmp_path: Path) -> Path:
+    """White rectangles ("box") and discs ("disc") on dark pictures of several shapes."""
+    root = tmp_path / "shapes"
+    for split, count in (("train", 6), ("val", 3)):
+        g = np.random.default_rng(len(split))
+        images: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
+        for i in range(count):
+            height, width = int(g.integers(80, 110)), int(g.integers(80, 140))
+            image = np.full((height, width, 3), 20, np.uint8)
+            side = int(g.integers(24, 40))
+            x, y = int(g.integers(2, width - side)), int(g.integers(2, height - side))
+            if i % 2:
+                image[y : y + side, x : x + side] = 255
+            else:
+                middle = (x + side // 2, y + side // 2)
+                cv2.circle(image, middle, side // 2 - 1, (255, 255, 255), -1)
+            name = f"{split}{i}.png"
+            (root / "images").mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(root / "images" / name), image)
+            images.append({"id": i, "file_name": name})
+            entry = {"id": i, "image_id": i, "category_id": i % 2, "bbox": [x, y, side, side]}
+            entries.append(entry)
+        plain = {
+            "images": images,
+            "annotations": entries,
+            "categories": [{"id": 0, "name": "disc"}, {"id": 1, "name": "box"}],
+        }
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / "annotations" / f"{split}.json").write_text(json.dumps(plain))
+    return root
+
+
+def make_task(root: Path, **detection: Any) -> DetectionTask:
+    settings = {
+        "train": [{"data": f"coco:{root}"}],
+        "val": [f"coco:{root}"],
+        "taxonomy": "own",
+        "pictures": 8,
+        "size": 96,
+        "stages": [
+            {"epoch": 0, "size": 64, "mosaic": 0.5},
+            {"epoch": 2, "size": 96, "mosaic": 0.0},
+        ],
+        **detection,
+    }
+    plain = {
+        "name": "shapes",
+        "task": "detection",
+        "epochs": 3,
+        "batch_size": 4,
+        "model": {"name": "yolov5_lite_e"},
+        "detection": settings,
+    }
+    return DetectionTask(recipe_from_dict(plain, "test"), CPU)
+
+
+def test_batches_depend_on_the_epoch_alone(shapes: Path) -> None:
+    first, second = make_task(shapes), make_task(shapes)
+    list(first.batches(0, 0, 1))
+    for a, b in zip(first.batches(1, 0, 1), second.batches(1, 0, 1), strict=True):
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.targets, b.targets)
+        assert torch.equal(a.known, b.known)
+    again = next(first.batches(0, 0, 1))
+    assert not torch.equal(again.images, next(first.batches(1, 0, 1)).images)
+
+
+def test_two_processes_share_the_batches_of_an_epoch(shapes: Path) -> None:
+    task = make_task(shapes)
+    whole = list(task.batches(0, 0, 1))
+    parts = [next(task.batches(0, rank, 2)) for rank in (0, 1)]
+    for a, b in zip(whole, parts, strict=True):
+        assert torch.equal(a.images, b.images)
+
+
+def test_stages_set_the_size_of_the_pictures(shapes: Path) -> None:
+    task = make_task(shapes)
+    for epoch, size in ((0, 64), (1, 64), (2, 96)):
+        batch = next(task.batches(epoch, 0, 1))
+        assert batch.images.shape == (4, 3, size, size)
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        assert 0 <= float(batch.images.min()) <= float(batch.images.max()) <= 1
+        assert batch.known.shape == (4, size // 8, size // 8, 2)
+        assert batch.targets.shape[1] == 6
+        assert float(batch.targets[:, 2:].min()) > 0
+        assert float(batch.targets[:, 2:].max()) <= 1
+
+
+def test_a_few_steps_lower_the_loss(shapes: Path) -> None:
+    torch.manual_seed(0)
+    task = make_task(shapes)
+    model = task.build_model().train()
+    optimizer = torch.optim.AdamW(task.parameter_groups(model), lr=2e-3)
+    history = []
+    for _ in range(6):
+        for batch in task.batches(0, 0, 1):
+            losses = task.losses(model, batch)
+            optimizer.zero_grad()
+            losses["loss"].backward()
+            optimizer.step()
+            history.append(float(losses["loss"].detach()))
+    assert np.mean(history[-4:]) < 0.85 * np.mean(history[:2])
+
+
+class _SeesWhite(nn.Module):
+    """Reports the bright region as one object: a box (1) where it is full, else a disc (0)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, columns = (x[0, 0] > 0.75).nonzero(as_tuple=True)
+        x1, x2, y1, y2 = columns.min(), columns.max() + 1, rows.min(), rows.max() + 1
+        box = torch.stack(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
+        scores = torch.tensor([1.0, 0.0, 0.0])
+        full = len(rows) > 0.9 * float((x2 - x1) * (y2 - y1))
+        scores[1 + int(full)] = 0.9
+        return torch.cat((box, scores))[None, None]
+
+
+def test_a_detector_that_is_right_scores_one_in_the_pictures_own_pixels(shapes: Path) -> None:
+    data = open_detection(f"coco:{shapes}", "val")
+    scores = evaluate_detection(_SeesWhite(), data, 320, CPU)
+    assert scores["ap50_per_class"] == {"disc": pytest.approx(1.0), "box": pytest.approx(1.0)}
+
+
+def test_boxes_are_clipped_to_the_picture(shapes: Path) -> None:
+    data = open_detection(f"coco:{shapes}", "val")
+    image = np.full((70, 90, 3), 255, np.uint8)
+    found = detect_picture(_SeesWhite(), image, data.taxonomy, 320, CPU)
+    np.testing.assert_allclose(found.boxes, [[0, 0, 90, 70]], atol=0.5)
+    assert found.boxes.max() <= 90
+    assert found.classes.tolist() == [1]
+
+
+def test_the_task_reports_one_figure_per_source_and_their_mean(shapes: Path) -> None:
+    task = make_task(shapes)
+    record = task.evaluate(task.build_model().eval())
+    assert record["ap50"] == pytest.approx(record["ap50_shapes"])
+    assert set(record["sources"]) == {"shapes"}
+    assert task.card()["taxonomy"]["names"] == ["disc", "box"]
+    assert task.card()["size"] == [96, 96]
+
+
+def test_wrong_settings_are_named(shapes: Path) -> None:
+    with pytest.raises(RecipeError, match=r"unknown key 'mosaics'"):
+        make_task(shapes, mosaics=1)
+    with pytest.raises(RecipeError, match="size"):
+        make_task(shapes, size=100)
+
+
+@pytest.mark.parametrize("name", ["yolov5_lite_e", "yolov5_lite_s"])
+def test_the_shipped_recipes_are_valid(name: str) -> None:
+    from litescene.training.tasks.detection import DetectionSettings
+
+    recipe = load_recipe(name)
+    settings = DetectionSettings.model_validate(recipe.settings)
+    assert recipe.model.name == name
+    assert [s.epoch for s in settings.stages] == sorted(s.epoch for s in settings.stages)
+    assert settings.stages[-1].epoch < recipe.epochs
