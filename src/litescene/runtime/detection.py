@@ -13,7 +13,7 @@ from litescene.core.results import Detections
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Outputs
 from litescene.runtime.letterbox import Letterbox
-from litescene.runtime.nms import decode, suppress
+from litescene.runtime.nms import announce_compilation, decode, suppress
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
 
 DEFAULT_SCORE, DEFAULT_IOU = 0.45, 0.5
@@ -56,6 +56,7 @@ class Detector:
         self.iou = stated.get("iou", DEFAULT_IOU) if iou is None else iou
         self._multi_label = multi_label
         self._engine = LazyEngine(self.bundle, engine, threads, self._agreement)
+        announce_compilation()
 
     @property
     def engine(self) -> str:

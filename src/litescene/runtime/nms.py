@@ -20,6 +20,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from litescene.runtime.kernels import announce
+
 MAX_CANDIDATES = 30_000
 MAX_BOXES = 300
 
@@ -74,6 +76,11 @@ def suppress(
     order = np.argsort(-rows[:, 4], kind="stable")[:MAX_CANDIDATES]
     ranked = np.ascontiguousarray(rows[order], np.float32)
     return np.asarray(ranked[_keep(ranked, iou, agnostic, limit)])
+
+
+def announce_compilation() -> None:
+    """Say that the kernels will be compiled, where they never were."""
+    announce("the decoding kernels", _decode_level, _keep)
 
 
 def _threshold(score: float) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from litescene.core.results import SegmentationMap
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Batch, Outputs
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
-from litescene.runtime.upsample import upsample_argmax
+from litescene.runtime.upsample import announce_compilation, upsample_argmax
 
 SAME_ASPECT = 1.05
 SMALLEST = 64
@@ -81,6 +81,7 @@ class Segmenter:
         self.taxonomy = self.contract.taxonomy
         self._size = size
         self._engine = LazyEngine(self.bundle, engine, threads, label_agreement)
+        announce_compilation()
 
     @property
     def engine(self) -> str:

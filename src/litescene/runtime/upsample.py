@@ -18,6 +18,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from litescene.runtime.kernels import announce
+
 
 def upsample_argmax(logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
     """Class of every pixel of a height×width picture from low-resolution logits.
@@ -49,6 +51,11 @@ def _axis(source: int, target: int) -> tuple[NDArray[np.float32], NDArray[np.int
     cell = np.minimum(position.astype(np.int64), source - 1)
     starts = np.searchsorted(cell, np.arange(source + 1)).astype(np.int32)
     return (position - cell).astype(np.float32), starts
+
+
+def announce_compilation() -> None:
+    """Say that the kernels will be compiled, where they never were."""
+    announce("the upsampling kernels", _winners, _fill)
 
 
 @njit(cache=True, nogil=True)
