@@ -17,13 +17,13 @@ Grey = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-WINDOW = 15
+WINDOW = 11
 """Side of the patch that is followed, pixels."""
-LEVELS = 4
+LEVELS = 3
 """Pyramid levels above the picture."""
 BORDER = 8
 """Corners nearer to the edge of the picture than this are let go."""
-_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 _ROUND_TRIP = 0.5
 """Largest distance in pixels between a corner and itself followed there and back."""
 _LEAST_CORNER = 2e-4

@@ -38,6 +38,8 @@ class Keyframe:
     descriptors: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 32), np.uint8))
     described: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     """Landmark ids of the rows of `descriptors`."""
+    scale: float = 1.0
+    """Change of the unit of length here, by loop closing, since the keyframe was made."""
 
     def drop(self, keep: NDArray[np.bool_]) -> None:
         """Keep only the observations where `keep` is True."""

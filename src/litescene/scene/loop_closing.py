@@ -26,7 +26,10 @@ _LEAST_GAP = 20
 """Keyframes nearer in time than this are neighbours, not a loop."""
 _LIKENESS = 0.6
 """Least correlation of the thumbnails of a loop."""
+_CANDIDATES = 2
+"""Keyframes that are matched in full: this runs at every keyframe."""
 _LEAST_INLIERS = 40
+"""Landmarks that must agree on a loop."""
 _ROTATION_SIGMA, _STEP_SIGMA, _SCALE_SIGMA = 0.002, 0.02, 0.01
 """Uncertainty of one edge: radians, share of the usual step, logarithm of the scale."""
 
@@ -50,7 +53,7 @@ def find_loop(sparse: SparseMap, keyframe: Keyframe, seed: int) -> Loop | None:
     """The loop that `keyframe` closes, or None."""
     last = keyframe.index - _LEAST_GAP
     older = [k for k in sparse.keyframes[: max(last, 0)] if k.segment == keyframe.segment]
-    for place in similar(keyframe.thumbnail, older, _LIKENESS):
+    for place in similar(keyframe.thumbnail, older, _LIKENESS, _CANDIDATES):
         if len(np.intersect1d(older[place].ids, keyframe.ids)) >= _LEAST_INLIERS:
             continue
         loop = _verified(sparse, older[place], keyframe, seed)

@@ -285,6 +285,8 @@ class Odometry:
         self.loops.append(loop)
         scales = close_loop(self.map, self.loops)
         self.loops = [rescaled(one, scales) for one in self.loops]
+        for index, factor in scales.items():
+            self.map.keyframes[index].scale *= factor
         for record in self._records:
             if record.reference in scales:
                 record.T_reference_frame[:3, 3] *= scales[record.reference]

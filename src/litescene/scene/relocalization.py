@@ -32,8 +32,8 @@ _LARGEST_DISTANCE = 60
 """Hamming distance of 256 bits beyond which two descriptors do not match."""
 _RATIO = 0.85
 """A match must be this much better than the second best."""
-CANDIDATES = 5
-"""Keyframes that are matched in full."""
+_CANDIDATES = 5
+"""Keyframes that are matched in full to a picture from somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +98,14 @@ def match(query: Descriptors, reference: Descriptors) -> tuple[Ints, Ints]:
     return chosen[:, 0], chosen[:, 1]
 
 
-def similar(view: NDArray[np.float32], keyframes: Sequence[Keyframe], least: float) -> list[int]:
-    """Places in `keyframes` of those that look like `view`, best first, correlation >= `least`."""
+def similar(
+    view: NDArray[np.float32], keyframes: Sequence[Keyframe], least: float, most: int
+) -> list[int]:
+    """Places in `keyframes` of at most `most` with correlation >= `least` to `view`, best first."""
     if not keyframes:
         return []
     scores = np.stack([k.thumbnail for k in keyframes]) @ view
-    order = np.argsort(-scores, kind="stable")[:CANDIDATES]
+    order = np.argsort(-scores, kind="stable")[:most]
     return [int(i) for i in order if scores[i] >= least]
 
 
@@ -115,7 +117,7 @@ def recognise(
     described = [describe(grey, pixels, level) for level in (0, 1, 2)]
     descriptors = np.concatenate([d for d, _ in described])
     corners = np.concatenate([rows for _, rows in described])
-    for place in similar(thumbnail(grey), own, -1.0):
+    for place in similar(thumbnail(grey), own, -1.0, _CANDIDATES):
         recognition = _recognised(sparse, own[place], descriptors, corners, rays, seed)
         if recognition is not None:
             return recognition

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 class OdometrySettings:
     """Thresholds of the odometry; lengths in the picture are pixels unless said otherwise."""
 
-    features: int = 1000
+    features: int = 800
     """Cells that the picture is divided into; each may hold one new corner."""
     window: int = 10
     """Keyframes moved by local bundle adjustment."""
     anchors: int = 10
     """Older keyframes that hold the window in place, with fixed poses."""
-    keyframe_parallax: float = 0.02
+    keyframe_parallax: float = 0.025
     """Median parallax (rotation removed, normalised image units) that asks for a keyframe."""
     keyframe_kept: float = 0.7
     """A keyframe is due when fewer than this share of the last one's landmarks are in view."""
