@@ -51,7 +51,10 @@ docs: $(READY)
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: $(READY)
-	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+	$(BIN)/python benchmarks/startup.py --json benchmarks/results/startup.json
+	$(BIN)/litescene synth street --out out/bench --seconds 10 --layout video
+	$(BIN)/python benchmarks/run_speed.py out/bench/drive.mp4 --camera out/bench/camera.yaml \
+		--json benchmarks/results/run_speed.json
 
 clean:
 	rm -rf build dist site demo .coverage .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

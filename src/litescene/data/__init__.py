@@ -1,1 +1,38 @@
-"""Readers of data sets in their published formats, and what is done to samples before training."""
+"""Readers of data sets in their published formats, their check, and augmentation.
+
+The readers need no PyTorch; the names below are loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from litescene.data.detection import DetectionData, open_detection
+    from litescene.data.doctor import DataReport, check_data
+    from litescene.data.segmentation import SegmentationData, open_segmentation
+
+_HOMES = {
+    "DataReport": "doctor",
+    "DetectionData": "detection",
+    "SegmentationData": "segmentation",
+    "check_data": "doctor",
+    "open_detection": "detection",
+    "open_segmentation": "segmentation",
+}
+
+__all__ = [
+    "DataReport",
+    "DetectionData",
+    "SegmentationData",
+    "check_data",
+    "open_detection",
+    "open_segmentation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -8,6 +8,7 @@ from litescene.metrics.detection import (
     DetectionScores,
     PrecisionRecall,
 )
+from litescene.metrics.scene_map import MapScores, TrueView, map_label_scores
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.metrics.trajectory import (
     Alignment,
@@ -31,9 +32,11 @@ __all__ = [
     "DetectionMetric",
     "DetectionScores",
     "ErrorStatistics",
+    "MapScores",
     "PrecisionRecall",
     "SegmentErrors",
     "TrajectoryScores",
+    "TrueView",
     "absolute_errors",
     "align_trajectory",
     "associate",
@@ -42,6 +45,7 @@ __all__ = [
     "depth_errors",
     "evaluate_trajectory",
     "kitti_segment_errors",
+    "map_label_scores",
     "match_greedily",
     "match_trajectories",
     "relative_errors",

@@ -1,1 +1,1 @@
-"""Room."""
+"""Operators with their kernels, for the networks. Needs PyTorch."""

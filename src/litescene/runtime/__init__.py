@@ -19,11 +19,14 @@ _HOME = {
     "network_size": "segmentation",
     "ShippedBundle": "catalog",
     "find": "catalog",
+    "detect_source": "annotate",
+    "segment_source": "annotate",
     "shipped": "catalog",
     "BoundedStream": "stream",
 }
 
 if TYPE_CHECKING:
+    from litescene.runtime.annotate import detect_source, segment_source
     from litescene.runtime.bundle import Bundle, write_metadata
     from litescene.runtime.catalog import ShippedBundle, find, shipped
     from litescene.runtime.detection import Detector
@@ -44,9 +47,11 @@ __all__ = [
     "ShippedBundle",
     "create_engine",
     "default_threads",
+    "detect_source",
     "find",
     "load",
     "network_size",
+    "segment_source",
     "shipped",
     "write_metadata",
 ]
