@@ -11,7 +11,7 @@ import pytest
 
 import litescene
 from conftest import segmentation_contract
-from litescene.core import BundleError, Frame, SegmentationMap, UnknownNameError
+from litescene.core import BundleError, Frame, InputError, SegmentationMap, UnknownNameError
 from litescene.runtime import Bundle, Detector, Segmenter, load, network_size
 from litescene.runtime.detection import box_agreement, find_boxes
 from litescene.runtime.engines import default_threads, installed
@@ -117,6 +117,27 @@ def test_thresholds_and_labels_are_those_that_were_asked_for(
     few = Detector(detection_bundle, ENGINE, score=0.1)(picture)
     many = Detector(detection_bundle, ENGINE, score=0.1, multi_label=True)(picture)
     assert len(many) > len(few)
+
+
+def test_a_detectors_size_is_a_multiple_of_its_stride(detection_bundle: Bundle) -> None:
+    with pytest.raises(InputError, match="multiple of 32, not 100×128"):
+        Detector(detection_bundle, ENGINE, size=(100, 128))
+
+
+def test_predictors_run_where_torch_and_onnx_cannot_be_imported(
+    segmentation_bytes: bytes, detection_bundle: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "labels.onnx").write_bytes(segmentation_bytes)
+    (tmp_path / "boxes.onnx").write_bytes(detection_bundle.model)
+    code = (
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['torch', 'onnx', 'pydantic', 'safetensors']))\n"
+        "import litescene, numpy as np\n"
+        "picture = np.zeros((96, 128, 3), np.uint8)\n"
+        "for name in ('labels', 'boxes'):\n"
+        f"    litescene.load(name + '.onnx', engine='{ENGINE}')(picture)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_auto_chooses_at_the_first_picture(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core.contract import Contract
+from litescene.core.errors import InputError
 from litescene.core.frame import Image
 from litescene.core.results import Detections
 from litescene.runtime.bundle import Bundle
@@ -51,6 +52,11 @@ class Detector:
         self.contract = self.bundle.contract
         self.taxonomy = self.contract.taxonomy
         self.size = size or self.contract.size
+        stride = self.contract.stride
+        if any(side < stride or side % stride for side in self.size):
+            raise InputError(
+                f"a detector's size is a multiple of {stride}, not {self.size[0]}×{self.size[1]}"
+            )
         stated = self.contract.thresholds
         self.score = stated.get("score", DEFAULT_SCORE) if score is None else score
         self.iou = stated.get("iou", DEFAULT_IOU) if iou is None else iou
