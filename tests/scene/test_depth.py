@@ -9,6 +9,7 @@ from litescene.scene import depth_kernels
 from litescene.scene.depth import (
     EpipolarDepth,
     PosedView,
+    epipoles,
     relative_projections,
     select_neighbours,
     static_pixels,
@@ -149,6 +150,13 @@ def test_relative_projection_is_projection_of_the_same_point():
         np.testing.assert_allclose(seen[:2] / seen[2], there[:2] / there[2])
 
 
+def test_epipoles_are_the_projected_camera_centres():
+    views, _ = motion("turning")
+    for found, other in zip(epipoles(views[0], views[1:]), views[1:], strict=True):
+        centre = np.linalg.inv(views[0].pose) @ other.pose[:, 3]
+        np.testing.assert_allclose(found, CAMERA.K @ centre[:3], atol=1e-9)
+
+
 def test_neighbours_are_chosen_by_baseline_and_direction():
     image = np.zeros((240, 320, 3), np.uint8)
     marks = np.array([[10.0, 10.0, 10.0]] * 4)
@@ -206,12 +214,15 @@ def test_census_codes_equal_the_definition():
     assert not codes[:, -3:].any()
 
 
-def test_the_steepest_usable_pixel_of_each_cell_is_tried():
+def test_the_usable_pixel_steepest_along_its_epipolar_line_is_tried_in_each_cell():
     gray = np.random.default_rng(4).uniform(0, 255, (40, 50)).astype(np.float32)
     usable = np.random.default_rng(5).random((40, 50)) < 0.8
-    pixels, gradients, cells = depth_kernels.edge_pixels(gray, usable, 4, 5.0)
+    epipole = np.array([30.0, 12.0, 1.0])
+    pixels, gradients, cells = depth_kernels.edge_pixels(gray, usable, 4, 5.0, epipole[None])
     gy, gx = np.gradient(gray.astype(np.float64))
-    steep = np.where(usable, np.hypot(gx, gy), 0)
+    v, u = np.mgrid[:40, :50]
+    line = np.stack([30.0 - u, 12.0 - v]) / np.maximum(np.hypot(30.0 - u, 12.0 - v), 1e-9)
+    steep = np.where(usable, np.abs(gx * line[0] + gy * line[1]), 0)
     border = depth_kernels.BORDER
     for row in range(cells.shape[0]):
         for column in range(cells.shape[1]):

@@ -129,7 +129,8 @@ class EpipolarDepth:
         scale: what the poses' unit is; copied to the depth maps.
         cells: about how many square cells the picture is cut into; the steepest pixel of each is
             tried, so this bounds the work whatever the picture's size.
-        min_gradient: least gradient of a tried pixel, grey values (0..255) per pixel.
+        min_gradient: least gradient of a tried pixel along its epipolar line, grey values
+            (0..255) per pixel.
     """
 
     _KEPT = 16
@@ -138,7 +139,7 @@ class EpipolarDepth:
     _MOST_RELATIVE = 0.12
 
     def __init__(
-        self, scale: Scale = "arbitrary", *, cells: int = 20_000, min_gradient: float = 2.0
+        self, scale: Scale = "arbitrary", *, cells: int = 20_000, min_gradient: float = 1.5
     ) -> None:
         self.scale: Scale = scale
         self.cells = cells
@@ -164,7 +165,9 @@ class EpipolarDepth:
         if not np.any(np.linalg.norm(b, axis=1) > 0):
             return None
         block = max(1, round(float(np.sqrt(own.gray.size / self.cells))))
-        pixels, gradients, cells = edge_pixels(own.gray, own.usable, block, self.min_gradient)
+        pixels, gradients, cells = edge_pixels(
+            own.gray, own.usable, block, self.min_gradient, epipoles(view, others)
+        )
         need = 2.0 if len(others) > 1 else 1.0
         found, deviation = match(
             own.gray,
@@ -246,6 +249,12 @@ def relative_projections(
         H[n] = other.camera.K @ relative[:3, :3] @ inverse_k
         b[n] = other.camera.K @ relative[:3, 3]
     return H, b
+
+
+def epipoles(view: PosedView, others: Sequence[PosedView]) -> NDArray[np.float64]:
+    """Camera centres of `others` in the picture of `view`, homogeneous, n×3."""
+    centres = np.stack([other.pose[:3, 3] for other in others]) - view.pose[:3, 3]
+    return np.ascontiguousarray(centres @ view.pose[:3, :3] @ view.camera.K.T)
 
 
 _CELL = 48

@@ -43,13 +43,30 @@ def census(gray: F32) -> NDArray[np.uint32]:
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def edge_pixels(
-    gray: F32, usable: NDArray[np.bool_], block: int, min_gradient: float
-) -> tuple[NDArray[np.int32], F32, NDArray[np.int32]]:
-    """The usable pixel of steepest grey in every `block`×`block` cell.
+def _steepness(gx: float, gy: float, x: int, y: int, epipoles: NDArray[np.float64]) -> float:
+    """Mean square of the gradient along the pixel's epipolar lines."""
+    total = 0.0
+    for n in range(epipoles.shape[0]):
+        lx, ly = epipoles[n, 0] - x * epipoles[n, 2], epipoles[n, 1] - y * epipoles[n, 2]
+        along = gx * lx + gy * ly
+        total += along * along / max(lx * lx + ly * ly, 1e-30)
+    return total / epipoles.shape[0]
 
-    Returns pixels (n×2 int32: column, row), their gradients (n×2 float32: d/dx, d/dy) and the
-    grid of cells (rows×columns int32) with the number of each one's pixel, -1 where none is.
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def edge_pixels(
+    gray: F32,
+    usable: NDArray[np.bool_],
+    block: int,
+    min_gradient: float,
+    epipoles: NDArray[np.float64],
+) -> tuple[NDArray[np.int32], F32, NDArray[np.int32]]:
+    """The usable pixel of every `block`×`block` cell that is steepest along its epipolar lines.
+
+    `epipoles` views×3: the neighbours' camera centres in the picture, homogeneous. Only what
+    changes along the line can be found on it. Returns pixels (n×2 int32: column, row), their
+    gradients (n×2 float32: d/dx, d/dy) and the grid of cells (rows×columns int32) with the number
+    of each one's pixel, -1 where none is.
     """
     height, width = gray.shape
     rows, columns = max(height - 2 * BORDER, 0) // block, max(width - 2 * BORDER, 0) // block
@@ -59,14 +76,18 @@ def edge_pixels(
     count = 0
     for row in range(rows):
         for column in range(columns):
-            steepest = np.float32(min_gradient * min_gradient)
+            steepest = min_gradient * min_gradient
             found = False
             for y in range(BORDER + row * block, BORDER + (row + 1) * block):
                 for x in range(BORDER + column * block, BORDER + (column + 1) * block):
                     gx = np.float32(0.5) * (gray[y, x + 1] - gray[y, x - 1])
                     gy = np.float32(0.5) * (gray[y + 1, x] - gray[y - 1, x])
-                    if gx * gx + gy * gy > steepest and usable[y, x]:
-                        steepest = gx * gx + gy * gy
+                    # The whole gradient bounds its part along the line.
+                    if not (gx * gx + gy * gy > steepest and usable[y, x]):
+                        continue
+                    steepness = _steepness(gx, gy, x, y, epipoles)
+                    if steepness > steepest:
+                        steepest = steepness
                         pixels[count, 0], pixels[count, 1] = x, y
                         gradients[count, 0], gradients[count, 1] = gx, gy
                         found = True

@@ -94,7 +94,8 @@ class SemanticVoxelMap:
         """Fuses a view's known depths; returns the number of points fused.
 
         `instances` H×W int32 holds the tracked object of each pixel, -1 where there is none.
-        Pixels of skipped classes are left out.
+        Pixels of skipped classes are left out. Points are weighted by the inverse variance of
+        their depth; a depth map without `sigma` counts as sure to one part in a thousand.
         """
         from litescene.scene.fusion_kernels import back_project, fuse
 
