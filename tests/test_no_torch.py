@@ -67,8 +67,8 @@ def test_every_module_of_the_main_job_and_every_verb_loads_without_pytorch() -> 
 
 
 @pytest.mark.slow
-def test_the_main_job_runs_without_pytorch(tmp_path: Path, camvid_like_bundle: Path) -> None:
-    start(MAIN_JOB, camvid_like_bundle, tmp_path / "out")
+def test_the_main_job_runs_without_pytorch(tmp_path: Path, building_bundle: Path) -> None:
+    start(MAIN_JOB, building_bundle, tmp_path / "out")
 
 
 def test_training_verbs_say_which_extra_is_missing() -> None:
@@ -81,37 +81,3 @@ main(["train", "pp_liteseg_t_camvid"])
     )
     assert done.returncode == 2
     assert done.stderr == ("litescene: training needs an extra: pip install 'litescene[train]'\n")
-
-
-@pytest.fixture
-def camvid_like_bundle(tmp_path: Path) -> Path:
-    """A bundle with CamVid's classes whose labels follow the brightness of the picture."""
-    import numpy as np
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    from litescene.core import CAMVID, Contract
-    from litescene.runtime import write_metadata
-
-    weight = np.linspace(-1, 1, len(CAMVID) * 3, dtype=np.float32).reshape(-1, 3, 1, 1)
-    nodes = [
-        helper.make_node("Cast", ["picture"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["float"], ["nchw"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["nchw"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
-        helper.make_node("Conv", ["pooled", "weight"], ["logits"]),
-    ]
-    sides = ["n", "h", "w"]
-    graph = helper.make_graph(
-        nodes,
-        "brightness",
-        [helper.make_tensor_value_info("picture", TensorProto.UINT8, [*sides, 3])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", len(CAMVID), "a", "b"])],
-        [numpy_helper.from_array(weight, "weight")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    model.ir_version = 10
-    onnx.checker.check_model(model)
-    contract = Contract("segmentation", "brightness", CAMVID, (240, 320), "upsample_argmax")
-    path = tmp_path / "brightness.onnx"
-    path.write_bytes(write_metadata(model.SerializeToString(), contract))
-    return path

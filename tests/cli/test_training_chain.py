@@ -1,0 +1,113 @@
+"""From a data set to a labelled picture through the command line alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from litescene.media import read_labels
+
+RECIPE = """
+name = "tiny"
+task = "segmentation"
+epochs = 2
+batch_size = 2
+precision = "32-true"
+evaluate_every = 1
+
+[model]
+name = "pp_liteseg_t"
+
+[segmentation]
+data = "camvid:set"
+crops = [{ epoch = 0, height = 64, width = 64 }]
+"""
+
+
+@pytest.fixture
+def recipe(place: Path) -> Path:
+    """A recipe for four pictures whose brightness is their class."""
+    rng = np.random.default_rng(2)
+    for split in ("train", "val"):
+        (place / "set" / split).mkdir(parents=True)
+        (place / "set" / f"{split}annot").mkdir()
+        for index in range(4):
+            labels = rng.integers(0, 11, (4, 4), dtype=np.uint8).repeat(24, 0).repeat(24, 1)
+            grey = (labels * 23).astype(np.uint8)
+            picture = np.stack([grey, grey, grey], axis=2)
+            PIL.Image.fromarray(picture).save(place / f"set/{split}/{index}.png")
+            PIL.Image.fromarray(labels).save(place / f"set/{split}annot/{index}.png")
+    path = place / "tiny.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.mark.slow
+def test_train_resume_evaluate_export_and_segment_follow_each_other(
+    call: Any, recipe: Path, place: Path
+) -> None:
+    trained = call("train", recipe, "--out", "run", "--set", "seed=3")
+    assert trained.code == 0, trained.err
+    assert "best mean_iou" in trained.out
+    assert json.loads((place / "run/recipe.json").read_text())["seed"] == 3
+    assert len((place / "run/log.jsonl").read_text().splitlines()) == 2
+
+    again = call("train", recipe, "--out", "run")
+    assert (again.code, again.err.count("\n")) == (2, 1)
+    assert "--resume" in again.err
+    assert call("train", "--resume", "run").code == 0
+
+    checkpoint = place / "run/best.safetensors"
+    network = call("evaluate", checkpoint, "--data", "camvid:set", "--json", "network.json")
+    assert network.code == 0, network.err
+
+    exported = call("export", checkpoint, "-o", "tiny.onnx")
+    assert exported.code == 0, exported.err
+    assert "largest_difference" in exported.out
+    bundle = call("evaluate", "tiny.onnx", "--data", "camvid:set", "--engine", "onnxruntime",
+                  "--json", "bundle.json")  # fmt: skip
+    assert bundle.code == 0, bundle.err
+    a, b = (json.loads((place / f"{n}.json").read_text()) for n in ("network", "bundle"))
+    assert a["metrics"]["mean_iou"] == pytest.approx(b["metrics"]["mean_iou"], abs=1e-3)
+
+    ended = call("segment", "set/val/0.png", "--model", "tiny.onnx", "--engine", "onnxruntime")
+    assert ended.code == 0, ended.err
+    assert read_labels(place / "0_labels.png").shape == (96, 96)
+
+
+def test_training_needs_either_a_recipe_or_a_run(call: Any, recipe: Path) -> None:
+    for words in (("train",), ("train", recipe, "--resume", "run")):
+        ended = call(*words)
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+    ended = call("train", "--resume", "run", "--set", "epochs=3")
+    assert "leave out --set" in ended.err
+
+
+def test_a_wrong_key_of_a_recipe_is_one_line_with_the_right_one(call: Any, recipe: Path) -> None:
+    ended = call("train", recipe, "--set", "optimizer.learning_rat=0.1")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "learning_rat" in ended.err
+    ended = call("train", recipe, "--set", "epoch=3")
+    assert "did you mean 'epochs'" in ended.err
+    ended = call("train", "pp_liteseg_t_camvd")
+    assert "pp_liteseg_t_camvid" in ended.err
+
+
+def test_a_folder_that_is_no_run_and_a_file_that_is_no_checkpoint_are_one_line(
+    call: Any, place: Path
+) -> None:
+    (place / "x.safetensors").write_bytes(b"nothing")
+    for words in (
+        ("train", "--resume", "absent"),
+        ("evaluate", "x.safetensors", "--data", "camvid:set"),
+        ("export", "x.safetensors", "-o", "x.onnx"),
+        ("export", "absent.safetensors", "-o", "x.onnx"),
+    ):
+        ended = call(*words)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert not (place / "x.onnx").exists()
