@@ -16,9 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core import Detections, Taxonomy
-from litescene.scene.instances import instance_picture
-
-__all__ = ["ObjectSummary", "ObjectTracker", "instance_picture"]
 
 F64 = NDArray[np.float64]
 
