@@ -35,7 +35,7 @@ _NOISE = 1.0
 """Expected error of a followed corner, pixels."""
 _CHI2_LINE, _CHI2_POINT = 3.84, 5.99
 """95 % bounds of squared errors with one and two degrees of freedom."""
-_HOMOGRAPHY_SHARE = 0.5
+_HOMOGRAPHY_SHARE = 0.45
 """The homography is taken when its share of the two scores is larger."""
 _AMBIGUOUS = 0.85
 """The best decomposition must have this much fewer rivals: runner-up / best."""

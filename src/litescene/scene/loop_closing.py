@@ -128,11 +128,7 @@ def close_loop(sparse: SparseMap, loops: Sequence[Loop]) -> dict[int, float]:
     own = [k for k in sparse.keyframes if k.segment == segment]
     place = {k.index: i for i, k in enumerate(own)}
     poses = np.stack([k.pose for k in own])
-    edges = [
-        (i, j, invert(poses[i]) @ poses[j])
-        for gap in (1, 2, 4)
-        for i, j in zip(range(len(own)), range(gap, len(own)), strict=False)
-    ]
+    edges = [(i, i + 1, invert(poses[i]) @ poses[i + 1]) for i in range(len(own) - 1)]
     edges += [(place[x.older], place[x.newer], x.S_older_newer) for x in loops if x.older in place]
     solved = optimise_pose_graph(poses, edges)
     moves = solved @ invert(poses)
