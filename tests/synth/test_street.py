@@ -16,7 +16,7 @@ WIDTH, HEIGHT = 192, 144
 
 @pytest.fixture(scope="module")
 def street() -> Street:
-    return Street(seed=4, width=WIDTH, height=HEIGHT, seconds=3.0)
+    return Street(seed=4, width=WIDTH, height=HEIGHT, seconds=20.0)
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def clip(street: Street) -> list[StreetFrame]:
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(
     clip: list[StreetFrame],
 ) -> None:
-    again = next(iter(Street(seed=4, width=WIDTH, height=HEIGHT, seconds=3.0).frames(1)))
-    other = next(iter(Street(seed=5, width=WIDTH, height=HEIGHT, seconds=3.0).frames(1)))
+    again = next(iter(Street(seed=4, width=WIDTH, height=HEIGHT, seconds=20.0).frames(1)))
+    other = next(iter(Street(seed=5, width=WIDTH, height=HEIGHT, seconds=20.0).frames(1)))
     for name in ("image", "labels", "instances", "depth", "flow", "flow_valid", "pose"):
         assert getattr(again, name).tobytes() == getattr(clip[1], name).tobytes(), name
     assert again.objects.boxes.tobytes() == clip[1].objects.boxes.tobytes()
@@ -146,8 +146,7 @@ def test_objects_have_classes_that_fit_their_pixels(clip: list[StreetFrame]) -> 
         assert len(objects.detections()) == len(objects)
 
 
-def test_all_eleven_classes_appear_in_a_drive() -> None:
-    street = Street(seed=4, width=WIDTH, height=HEIGHT, seconds=20.0)
+def test_all_eleven_classes_appear_in_a_drive(street: Street) -> None:
     seen: set[int] = set()
     for start in range(0, len(street), 30):
         frame = next(iter(street.frames(start, start + 1)))
@@ -155,8 +154,7 @@ def test_all_eleven_classes_appear_in_a_drive() -> None:
     assert seen == set(range(len(CAMVID)))
 
 
-def test_moving_objects_have_flow_of_their_own() -> None:
-    street = Street(seed=4, width=WIDTH, height=HEIGHT, seconds=20.0)
+def test_moving_objects_have_flow_of_their_own(street: Street) -> None:
     car = CAMVID.names.index("car")
     own = []
     for start in range(0, len(street), 60):

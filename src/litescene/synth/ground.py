@@ -119,7 +119,7 @@ def _block_floor(s: Surfaces, bounds: tuple[float, float, float, float], paving:
 
 def floor(s: Surfaces, rng: np.random.Generator, plan: Plan) -> Mesh:
     """Road plane, pavements and kerbs."""
-    tone = rng.uniform(0.085, 0.14)
+    tone = rng.uniform(0.06, 0.11)
     asphalt = (tone * 1.03, tone, tone * 0.97)
     road = s.add(
         ROAD, "road", asphalt, parameters=(plan.half_x, plan.half_y, HALF_ROAD, float(plan.hand))
@@ -139,7 +139,7 @@ def floor(s: Surfaces, rng: np.random.Generator, plan: Plan) -> Mesh:
 
 def crosswalks(s: Surfaces, rng: np.random.Generator, plan: Plan) -> list[Mesh]:
     """One zebra for each arm of each crossing, a few left out."""
-    tone = 0.11
+    tone = 0.08
     zebra = s.add(CROSSWALK, "road", (tone * 1.03, tone, tone * 0.97))
     out = []
     for cx in (-plan.half_x, plan.half_x):

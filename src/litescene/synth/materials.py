@@ -61,12 +61,12 @@ def _smeared(
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _asphalt(tiles: Row, x: float, y: float, fx: float, fy: float, base: Color) -> Color:
-    grain = _smeared(tiles[1], x, y, fx, fy, 0.011, 2)
-    stain = _smeared(tiles[0], x, y, fx, fy, 0.027, 3)
-    patch = noise(tiles[0], x + 3.7, y * 0.9 + 11.0, 0.12, max(min(fx, fy), 0.3))
-    cracks = 1.0 - min(abs(noise(tiles[0], x, y, 0.06, min(fx, fy))) * 9.0, 1.0)
-    fade = max(0.0, 1.0 - max(fx, fy) * 6.0)
-    return _gain(base, 1.0 + 0.16 * grain + 0.12 * stain + 0.08 * patch - 0.45 * cracks * fade)
+    grain = _smeared(tiles[1], x, y, fx, fy, 0.012, 2)
+    stain = _smeared(tiles[0], x, y, fx, fy, 0.034, 2)
+    patch = noise(tiles[0], x + 3.7, y * 0.9 + 11.0, 0.17, 0.4)
+    crack = 1.0 - min(abs(noise(tiles[0], x + 5.0, y, 0.09, max(min(fx, fy), 0.03))) * 22.0, 1.0)
+    fade = max(0.0, 1.0 - max(fx, fy) * 5.0)
+    return _gain(base, 1.0 + 0.17 * grain + 0.05 * stain + 0.09 * patch - 0.3 * crack * fade)
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")

@@ -65,26 +65,36 @@ def shape(
 
 def flat_normals(corners: F64) -> F64:
     """Unit normals n×3, right-hand rule over the corners."""
-    n = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(n, axis=1, keepdims=True)
-    return np.asarray(n / np.maximum(length, 1e-12))
+    n = crossed(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    length = np.sqrt(np.einsum("ni,ni->n", n, n))
+    return np.asarray(n / np.maximum(length, 1e-12)[:, None])
+
+
+def crossed(a: F64, b: F64) -> F64:
+    """Cross products of n×3 and n×3; for few rows much faster than `numpy.cross`."""
+    out = np.empty_like(a)
+    out[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
+    out[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
+    out[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    return out
 
 
 def planar_uv(corners: F64, normals: F64) -> F64:
     """Metres along the horizontal tangent, and metres of height (or of y on flat ground)."""
     level = np.abs(normals[:, 2]) > 0.9
-    tangent = np.stack([-normals[:, 1], normals[:, 0], np.zeros(len(normals))], axis=1)
-    length = np.linalg.norm(tangent, axis=1, keepdims=True)
-    tangent = np.where(level[:, None], [1.0, 0.0, 0.0], tangent / np.maximum(length, 1e-9))
-    upward = np.where(level[:, None], [0.0, 1.0, 0.0], np.cross(normals, tangent))
-    u = np.einsum("nij,nj->ni", corners, tangent)
-    return np.stack([u, np.einsum("nij,nj->ni", corners, upward)], axis=2)
+    length = np.maximum(np.hypot(normals[:, 0], normals[:, 1]), 1e-9)
+    tangent = np.zeros_like(normals)
+    tangent[:, 0] = np.where(level, 1.0, -normals[:, 1] / length)
+    tangent[:, 1] = np.where(level, 0.0, normals[:, 0] / length)
+    upward = crossed(normals, tangent)
+    upward[level] = (0.0, 1.0, 0.0)
+    axes = np.stack([tangent, upward], axis=1)
+    return np.einsum("nij,nkj->nik", corners, axes)
 
 
 def quad(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> F64:
     """Two triangles of the four-cornered face a, b, c, d (anticlockwise from outside)."""
-    p = [np.asarray(x, float) for x in (a, b, c, d)]
-    return np.array([[p[0], p[1], p[2]], [p[0], p[2], p[3]]])
+    return np.array([[a, b, c], [a, c, d]], float)
 
 
 def box(low: ArrayLike, high: ArrayLike) -> F64:
@@ -100,8 +110,9 @@ def prism(
     ring = np.asarray(outline, float)
     low = np.column_stack([ring, np.full(len(ring), z0)])
     high = np.column_stack([ring, np.full(len(ring), z1)])
-    following = np.roll(np.arange(len(ring)), -1)
-    faces = [quad(low[i], low[j], high[j], high[i]) for i, j in enumerate(following)]
+    low_next, high_next = np.roll(low, -1, axis=0), np.roll(high, -1, axis=0)
+    sides = np.stack([low, low_next, high_next, low, high_next, high], axis=1)
+    faces = [sides.reshape(-1, 3, 3)]
     if top:
         faces.append(fan(high))
     if bottom:
@@ -146,7 +157,7 @@ def ball(center: ArrayLike, radii: ArrayLike, rings: int = 5, sides: int = 8) ->
     square = np.stack([unit[a, b], unit[a + 1, b], unit[a + 1, b + 1], unit[a, b + 1]], axis=1)
     triangles = square[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
     area = np.linalg.norm(
-        np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
+        crossed(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1
     )
     triangles = triangles[area > 1e-6]
     normals = triangles / r

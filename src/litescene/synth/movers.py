@@ -12,7 +12,7 @@ from litescene.synth.assets.people import body, outfit, riding, walking
 from litescene.synth.drive import F64, Loop, Timing
 from litescene.synth.ground import CORNER, HALF_ROAD, KERB_HEIGHT, LANE, PAVEMENT, Edge, Plan, edges
 from litescene.synth.mesh import Mesh, joined
-from litescene.synth.scenery import Instances, vehicle
+from litescene.synth.scenery import Garage, Instances
 from litescene.synth.surfaces import PLAIN, Surfaces
 
 CYCLE_LANE = HALF_ROAD - 2.12
@@ -192,7 +192,7 @@ def actors(
     start: float,
 ) -> list[Actor]:
     """All movers of the town; `own` is the camera's lane, which it enters at time `start`."""
-    side = plan.hand * turn
+    side, garage = plan.hand * turn, Garage(s)
     out: list[Actor] = []
     gap, behind = start, own.period
     # others on the camera's lane keep their distance in time, so nobody runs into anybody
@@ -200,7 +200,7 @@ def actors(
         gap += rng.uniform(2.6, 6.0)
         if gap > start + behind - 4.0:
             break
-        mesh, name = vehicle(s, rng)
+        mesh, name = garage.pick(rng)
         out.append(driving(mesh.of_instance(ids.new(name)), own, gap))
     oncoming = Timing(lane(plan, -side * LANE, -turn), float(rng.uniform(7.0, 9.0)))
     shift = 0.0
@@ -210,7 +210,7 @@ def actors(
             mesh = vehicles.bus(s, color, int(rng.integers(1, 3)))
             out.append(driving(mesh.of_instance(ids.new("truck_bus")), oncoming, shift, 5.5))
         else:
-            mesh, name = vehicle(s, rng)
+            mesh, name = garage.pick(rng)
             out.append(driving(mesh.of_instance(ids.new(name)), oncoming, shift))
         shift += rng.uniform(3.5, 8.0)
     here = float(own.along(start))

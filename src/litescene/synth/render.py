@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,9 @@ from litescene.core import Camera
 from litescene.synth.raycast import F32, Hits
 from litescene.synth.shading import Weather, shade, tone_curve
 from litescene.synth.stage import Moment, Stage
+from litescene.synth.surfaces import LEAVES
 
-EXTRA = np.array([[-0.33, -0.12], [0.12, -0.33], [0.22, 0.3]])
+EXTRA = np.array([[-0.31, -0.2], [0.26, 0.3]])
 """Further samples of pixels on edges, in pixels from the centre."""
 OPEN = 2.2
 """Metres above the ground within which a roof (a car's floor, say) takes away the sky's light."""
@@ -21,13 +23,16 @@ OPEN = 2.2
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What the pixel centres see: `hits` per pixel in row order, and the maps made of them."""
+    """What the pixel centres see: `hits` per pixel in row order, and the maps made of them;
+    `movable` marks the pixels (row order) in which movers may be.
+    """
 
     time: float
     pose: NDArray[np.float64]
     moment: Moment
     hits: Hits
     directions: F32
+    movable: NDArray[np.bool_]
     depth: F32
     labels: NDArray[np.uint8]
     instances: NDArray[np.int32]
@@ -50,6 +55,7 @@ class Renderer:
         x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
         self._pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
         self._day, self._tones = weather.packed, tone_curve()
+        self._leafy = table[stage.surface, 0] == LEAVES
         self._label = table[:, 1].astype(np.uint8)
 
     def _directions(self, pixels: NDArray[np.float64], pose: NDArray[np.float64]) -> F32:
@@ -77,6 +83,7 @@ class Renderer:
             moment,
             hits,
             directions,
+            movable,
             hits.distance.reshape(size),
             labels.reshape(size),
             instances.reshape(size),
@@ -103,12 +110,13 @@ class Renderer:
             mask[y0:y1, x0:x1] = True
         return mask
 
-    def paint(self, seen: Pass) -> NDArray[np.uint8]:
-        """The picture of a pass: H×W×3 uint8 RGB."""
+    def paint(self, seen: Pass, pool: Executor) -> NDArray[np.uint8]:
+        """The picture of a pass: H×W×3 uint8 RGB; the work is shared out over `pool`."""
         seen.moment.write()
         c = self.camera
-        colors, lit = self._shaded(seen, seen.hits, seen.directions, 1.0)
-        image = colors.reshape(c.height, c.width, 3)
+        origin = seen.pose[:3, 3].astype(np.float32)
+        lit, open_sky = self._light(seen.moment, seen.hits, seen.directions, origin)
+        plain = pool.submit(self._shaded, seen, seen.hits, seen.directions, lit, open_sky, 1.0)
         rough = np.flatnonzero(
             edge_mask(
                 seen.hits.triangle,
@@ -116,25 +124,45 @@ class Renderer:
                 lit,
                 self.stage.frames,
                 self.stage.instance,
+                self._leafy,
                 c.width,
                 c.height,
             )
         )
-        movable = self._mover_mask(seen.moment, seen.pose).ravel()[rough]
-        total = colors[rough].copy()
-        origin = np.ascontiguousarray(
-            np.broadcast_to(seen.pose[:3, 3].astype(np.float32), (len(rough), 3))
-        )
-        for offset in EXTRA:
-            directions = self._directions(self._pixels[rough] + offset, seen.pose)
-            hits = seen.moment.nearest(origin, directions, movable)
-            total += self._shaded(seen, hits, directions, 0.6)[0]
-        image.reshape(-1, 3)[rough] = total / np.float32(len(EXTRA) + 1)
-        return np.asarray(image + np.float32(0.5), np.uint8)
+        movable = seen.movable[rough]
+        finer = [pool.submit(self._sampled, seen, rough, o, movable) for o in EXTRA]
+        image = plain.result()
+        total = image[rough]
+        for sample in finer:
+            total += sample.result()
+        image[rough] = total / np.float32(len(EXTRA) + 1)
+        return np.asarray(image + np.float32(0.5), np.uint8).reshape(c.height, c.width, 3)
 
-    def _shaded(self, seen: Pass, hits: Hits, directions: F32, spacing: float) -> tuple[F32, F32]:
+    def _sampled(
+        self,
+        seen: Pass,
+        rough: NDArray[np.int64],
+        offset: NDArray[np.float64],
+        movable: NDArray[np.bool_],
+    ) -> F32:
+        """Colours of rays `offset` pixels beside the centres of the pixels `rough`."""
         origin = seen.pose[:3, 3].astype(np.float32)
+        directions = self._directions(self._pixels[rough] + offset, seen.pose)
+        origins = np.ascontiguousarray(np.broadcast_to(origin, directions.shape))
+        hits = seen.moment.nearest(origins, directions, movable)
         lit, open_sky = self._light(seen.moment, hits, directions, origin)
+        return self._shaded(seen, hits, directions, lit, open_sky, 0.6)
+
+    def _shaded(
+        self,
+        seen: Pass,
+        hits: Hits,
+        directions: F32,
+        lit: F32,
+        open_sky: F32,
+        spacing: float,
+    ) -> F32:
+        origin = seen.pose[:3, 3].astype(np.float32)
         rotation, c = seen.pose[:3, :3], self.camera
         steps = np.stack([rotation[:, 0] / c.fx, rotation[:, 1] / c.fy]) * spacing
         out = np.empty((len(hits.triangle), 3), np.float32)
@@ -156,7 +184,7 @@ class Renderer:
             self._tones,
             out,
         )
-        return out, lit
+        return out
 
     def _light(self, moment: Moment, hits: Hits, directions: F32, origin: F32) -> tuple[F32, F32]:
         """Sunlight (0 or 1) and openness to the sky of every sample."""
@@ -213,6 +241,7 @@ def _differ(
     lit: F32,
     frames: F32,
     instance: NDArray[np.int32],
+    leafy: NDArray[np.bool_],
 ) -> bool:
     if a == b:
         return lit[i] != lit[j]
@@ -220,11 +249,11 @@ def _differ(
         return True
     if frames[a, 14] != frames[b, 14]:
         return True
-    turn = frames[a, 0] * frames[b, 0] + frames[a, 1] * frames[b, 1] + frames[a, 2] * frames[b, 2]
-    if abs(turn) < 0.8:
-        return True
     near, far = min(distance[i], distance[j]), max(distance[i], distance[j])
-    return far > near * 1.15
+    if leafy[a]:
+        return far > near * 1.3
+    turn = frames[a, 0] * frames[b, 0] + frames[a, 1] * frames[b, 1] + frames[a, 2] * frames[b, 2]
+    return abs(turn) < 0.8 or far > near * 1.15
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -234,6 +263,7 @@ def edge_mask(
     lit: F32,
     frames: F32,
     instance: NDArray[np.int32],
+    leafy: NDArray[np.bool_],
     width: int,
     height: int,
 ) -> NDArray[np.bool_]:
@@ -246,7 +276,7 @@ def edge_mask(
                 if (s == 0 and x + 1 == width) or (s == 1 and y + 1 == height):
                     continue
                 j = i + (1 if s == 0 else width)
-                if _differ(triangle[i], triangle[j], i, j, distance, lit, frames, instance):
+                if _differ(triangle[i], triangle[j], i, j, distance, lit, frames, instance, leafy):
                     mask[i] = True
                     mask[j] = True
     return mask

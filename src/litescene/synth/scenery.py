@@ -49,21 +49,41 @@ class Town:
     mesh: Mesh
 
 
-def vehicle(s: Surfaces, rng: np.random.Generator) -> tuple[Mesh, str]:
-    """A random vehicle and its class in STREET_OBJECTS."""
-    color = vehicles.CAR_COLORS[int(rng.integers(len(vehicles.CAR_COLORS)))]
-    kind = rng.random()
-    if kind < 0.82:
-        return vehicles.car(s, color, int(rng.integers(3))), "car"
-    if kind < 0.93:
-        return vehicles.van(s, color), "car"
-    return vehicles.truck(s, color), "truck_bus"
+class Garage:
+    """Random vehicles; every kind in every colour is built once."""
+
+    def __init__(self, s: Surfaces) -> None:
+        self._surfaces = s
+        self._built: dict[tuple[str, int], Mesh] = {}
+
+    def pick(self, rng: np.random.Generator) -> tuple[Mesh, str]:
+        """A vehicle and its class in STREET_OBJECTS."""
+        color = int(rng.choice(len(vehicles.CAR_COLORS), p=vehicles.CAR_SHARES))
+        kind = str(
+            rng.choice(
+                ["saloon", "hatchback", "estate", "van", "truck"], p=[0.3, 0.3, 0.22, 0.11, 0.07]
+            )
+        )
+        return self._made(kind, color), "truck_bus" if kind == "truck" else "car"
+
+    def _made(self, kind: str, color: int) -> Mesh:
+        if (kind, color) not in self._built:
+            paint, s = vehicles.CAR_COLORS[color], self._surfaces
+            if kind == "van":
+                mesh = vehicles.van(s, paint)
+            elif kind == "truck":
+                mesh = vehicles.truck(s, paint)
+            else:
+                mesh = vehicles.car(s, paint, ("saloon", "hatchback", "estate").index(kind))
+            self._built[kind, color] = mesh
+        return self._built[kind, color]
 
 
 class _Builder:
     def __init__(self, s: Surfaces, rng: np.random.Generator, ids: Instances, plan: Plan) -> None:
         self.s, self.rng, self.ids, self.plan = s, rng, ids, plan
         self.pieces: list[Mesh] = []
+        self.garage = Garage(s)
         self.trees = [plants.leafy_tree(s, rng) for _ in range(7)]
         self.trees += [plants.bare_tree(s, rng) for _ in range(2)]
         self.lamp_color = ((0.17, 0.18, 0.18), (0.03, 0.06, 0.045), (0.3, 0.31, 0.31))[
@@ -187,7 +207,7 @@ class _Builder:
         s = CLEAR - HALF_ROAD + 4.0
         while s < edge.length - (CLEAR - HALF_ROAD) - 4.0:
             if self.rng.random() < share:
-                mesh, name = vehicle(self.s, self.rng)
+                mesh, name = self.garage.pick(self.rng)
                 turn = np.pi if self.rng.random() < 0.12 else 0.0
                 place = edge.at(s, -(HALF_ROAD - PARKED) + self.rng.uniform(-0.08, 0.08))
                 self.object(mesh, name, place, _yaw(edge.travel) + turn + self.rng.normal(0, 0.015))

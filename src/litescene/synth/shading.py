@@ -46,7 +46,7 @@ def weather_of(rng: np.random.Generator) -> Weather:
     azimuth, height = rng.uniform(0, 2 * np.pi), np.radians(rng.uniform(22, 55))
     sun = [np.cos(azimuth) * np.cos(height), np.sin(azimuth) * np.cos(height), np.sin(height)]
     cover = rng.uniform(0.15, 0.85)
-    strength = 2.9 * (1.0 - 0.45 * cover)
+    strength = 4.2 * (1.0 - 0.5 * cover)
     warm = (0.95 - height) * 0.22
     gray = np.array([0.62, 0.66, 0.72])
     blue = np.array([0.20, 0.36, 0.72])
@@ -58,7 +58,7 @@ def weather_of(rng: np.random.Generator) -> Weather:
         np.array([0.78, 0.82, 0.88], np.float32) * np.float32(rng.uniform(0.85, 1.05)),
         float(cover),
         float(rng.uniform(350, 1100)),
-        float(rng.uniform(0.72, 1.02)),
+        float(rng.uniform(0.62, 0.95)),
     )
 
 
@@ -73,13 +73,13 @@ def sky_color(
     g = day[10] + (day[7] - day[10]) * t
     b = day[11] + (day[8] - day[11]) * t
     if z > 0.0:
-        k = 1.0 / (up + 0.12)
+        k = 1.0 / (up + 0.16)
         spread = width * k * k * 0.5
-        field = noise(tiles[0], x * k, y * k, 0.0121, spread)
-        field += 0.35 * noise(tiles[0], x * k * 3.1 + 0.7, y * k * 3.1, 0.0121, spread * 3.1)
-        level = (field + 2.6 * (day[12] - 0.55)) * 0.85 + 0.25
-        cloud = min(max(level, 0.0), 1.0) * min(up * 9.0, 1.0)
-        light = 1.0 - 0.28 * min(max(level - 0.6, 0.0), 1.0)
+        field = noise(tiles[0], x * k, y * k, 0.034, max(spread, 0.03))
+        field += 0.3 * noise(tiles[0], x * k * 2.3 + 0.7, y * k * 2.3, 0.034, max(spread, 0.03))
+        level = (field + 2.6 * (day[12] - 0.55)) * 0.6 + 0.25
+        cloud = min(max(level, 0.0), 1.0) * min(up * 7.0, 1.0)
+        light = 1.0 - 0.34 * min(max(level - 0.55, 0.0), 1.0)
         r += (0.98 * light - r) * cloud * 0.85
         g += (1.00 * light - g) * cloud * 0.85
         b += (1.04 * light - b) * cloud * 0.85
@@ -182,8 +182,8 @@ def shade(
         if material == LEAVES:
             cosine = 0.25 + 0.75 * cosine if cosine > -0.33 else 0.0
         sun = max(cosine, 0.0) * lit[i] * 0.8
-        above = (0.5 + 0.5 * nz) * open_sky[i]
-        below = (0.5 - 0.5 * nz) * 0.32
+        above = (0.5 + 0.5 * nz) * open_sky[i] * 0.8
+        below = (0.5 - 0.5 * nz) * 0.3
         near = min(max(pz, 0.0) * 0.5, 1.0) * 0.25 + 0.75
         if nz > 0.7:
             near = 1.0

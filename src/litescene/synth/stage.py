@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from litescene.synth.mesh import F64, Mesh, joined
+from litescene.synth.mesh import F64, Mesh, crossed, joined
 from litescene.synth.movers import Actor
 from litescene.synth.raycast import F32, Caster, Hits
 
@@ -19,9 +19,9 @@ MARGIN = 9.0
 def surface_frames(corners: F64, uv: F64) -> F32:
     """n×14 float32: flat normal, first corner, its uv, world gradients of u and of v."""
     e1, e2 = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    n = np.cross(e1, e2)
+    n = crossed(e1, e2)
     square = np.maximum(np.einsum("ni,ni->n", n, n), 1e-18)[:, None]
-    along1, along2 = np.cross(e2, n) / square, np.cross(n, e1) / square
+    along1, along2 = crossed(e2, n) / square, crossed(n, e1) / square
     d1, d2 = uv[:, 1] - uv[:, 0], uv[:, 2] - uv[:, 0]
     gradients = [d1[:, k : k + 1] * along1 + d2[:, k : k + 1] * along2 for k in range(2)]
     unit = n / np.sqrt(square)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,7 @@ from litescene.synth.truth import Objects, flow_between, visible_objects
 
 IMU_RATE = 200.0
 FOV = 70.0
+THREADS = min(4, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +128,25 @@ class Street:
     def frames(self, start: int = 0, stop: int | None = None) -> Iterator[StreetFrame]:
         """Frames from `start` up to (not including) `stop`, rendered one after another."""
         last = len(self) if stop is None else min(stop, len(self))
-        current: Pass | None = None
-        for index in range(start, last):
-            if current is None:
-                current = self._look(index)
-            upcoming = self._look(index + 1)
-            yield self._finish(index, current, upcoming)
-            current = upcoming
+        if start >= last:
+            return
+        # the ray caster and the kernels release the interpreter's lock
+        with ThreadPoolExecutor(THREADS) as pool:
+            current = self._look(start)
+            for index in range(start, last):
+                upcoming = pool.submit(self._look, index + 1)
+                image = self._renderer.paint(current, pool)
+                after = upcoming.result()
+                yield self._finished(index, image, current, after)
+                current = after
 
     def _look(self, index: int) -> Pass:
         time = index * self._step if index >= len(self.times) else float(self.times[index])
         return self._renderer.look(time, self.motion.at(time).poses[0])
 
-    def _finish(self, index: int, now: Pass, after: Pass) -> StreetFrame:
-        image = self._renderer.paint(now)
+    def _finished(
+        self, index: int, image: NDArray[np.uint8], now: Pass, after: Pass
+    ) -> StreetFrame:
         flow, valid = flow_between(now, after, self.camera)
         return StreetFrame(
             index,

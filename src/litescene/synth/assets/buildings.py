@@ -21,7 +21,8 @@ PLASTERS = (
     (0.66, 0.55, 0.36),
     (0.52, 0.36, 0.27),
     (0.45, 0.52, 0.50),
-    (0.70, 0.69, 0.66),
+    (0.66, 0.65, 0.61),
+    (0.58, 0.54, 0.45),
     (0.55, 0.45, 0.42),
     (0.38, 0.44, 0.52),
 )
@@ -64,7 +65,11 @@ def _wall(
 ) -> tuple[int, int]:
     style = str(rng.choice(["brick", "plaster", "stone"], p=[0.5, 0.33, 0.17]))
     palette = {"brick": BRICKS, "plaster": PLASTERS, "stone": STONES}[style]
-    color = np.array(palette[int(rng.integers(len(palette)))]) * rng.uniform(0.85, 1.15, 3)
+    color = (
+        np.array(palette[int(rng.integers(len(palette)))])
+        * rng.uniform(0.8, 1.15)
+        * rng.uniform(0.96, 1.04, 3)
+    )
     course = {"brick": 0.085, "plaster": 0.0, "stone": 0.32}[style]
     target = rng.uniform(2.1, 3.1) if kind != "office" else rng.uniform(1.7, 2.6)
     bay = width / max(1, round(width / target))
@@ -168,7 +173,6 @@ def _pitched_roof(
             [[0, 0, height], [width, 0, height], [x, 0, ridge]],
             [[width, depth, height], [0, depth, height], [x, depth, ridge]],
         ]
-        uv = [[[0.3, 50.15], [1.2, 50.15], [0.7, 50.4]]] * 2
         slopes = np.concatenate(
             [
                 quad(
@@ -185,7 +189,7 @@ def _pitched_roof(
                 ),
             ]
         )
-        return [shape(front, wall, uv=uv), shape(slopes, tiles)]
+        return [shape(front, _blank_wall(s, wall)), shape(slopes, tiles)]
     y = depth / 2
     slopes = np.concatenate(
         [
@@ -204,7 +208,7 @@ def _pitched_roof(
     ]
     pieces = [
         shape(slopes, tiles),
-        shape(ends, wall, uv=[[[0.3, 50.15], [0.7, 50.4], [1.2, 50.15]]] * 2),
+        shape(ends, _blank_wall(s, wall)),
     ]
     if rng.random() < 0.8:
         x = rng.uniform(0.3, width - 1.2)
@@ -222,6 +226,13 @@ def _pitched_roof(
                 )
             )
     return pieces
+
+
+def _blank_wall(s: Surfaces, wall: int) -> int:
+    """The same wall without windows: its pattern is so wide that none is reached."""
+    row = s.table[wall].tolist()
+    row[13] = 0.0
+    return s.add(FACADE, "building", row[2:5], row[5:8], [1000.0, 1000.0, *row[10:20]])
 
 
 def _bay_window(s: Surfaces, wall: int, width: float, story: float) -> list[Mesh]:

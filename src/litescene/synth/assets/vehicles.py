@@ -12,19 +12,20 @@ from litescene.synth.mesh import F64, Mesh, box, fan, joined, quad, shape, tube
 from litescene.synth.surfaces import DECAL, GLASS, LAMP, PAINT, PLAIN, Surfaces
 
 CAR_COLORS = (
-    (0.62, 0.63, 0.64),
-    (0.30, 0.31, 0.33),
-    (0.03, 0.03, 0.035),
-    (0.72, 0.72, 0.70),
-    (0.36, 0.02, 0.025),
-    (0.02, 0.06, 0.24),
-    (0.02, 0.14, 0.09),
-    (0.42, 0.33, 0.16),
-    (0.10, 0.20, 0.34),
-    (0.55, 0.20, 0.03),
-    (0.13, 0.13, 0.14),
-    (0.72, 0.55, 0.05),
+    (0.50, 0.51, 0.52),
+    (0.20, 0.21, 0.22),
+    (0.025, 0.025, 0.03),
+    (0.68, 0.68, 0.66),
+    (0.26, 0.015, 0.02),
+    (0.015, 0.04, 0.15),
+    (0.015, 0.09, 0.06),
+    (0.30, 0.25, 0.15),
+    (0.08, 0.15, 0.24),
+    (0.42, 0.14, 0.02),
+    (0.09, 0.09, 0.10),
+    (0.58, 0.43, 0.04),
 )
+CAR_SHARES = (0.17, 0.13, 0.15, 0.13, 0.08, 0.09, 0.04, 0.04, 0.06, 0.02, 0.07, 0.02)
 BUS_COLORS = ((0.48, 0.02, 0.02), (0.05, 0.22, 0.10), (0.70, 0.52, 0.04), (0.03, 0.10, 0.40))
 
 
@@ -53,21 +54,29 @@ def loft(outline: ArrayLike, half_widths: ArrayLike, surface: int, part: int = 0
     square = np.stack([start, start, end, end], axis=1)
     normals = square[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3)
     middle = np.array([p[:, 0].mean(), 0, p[:, 1].mean()])
-    caps = []
-    for side in (left, right):
+    caps, bulges = [], []
+    for side, sign in ((left, 1.0), (right, -1.0)):
         center = np.array([middle[0], side[:, 1].mean(), middle[2]])
-        caps.append(np.stack([np.broadcast_to(center, (k, 3)), side, side[nxt]], axis=1))
-    sides = np.concatenate(caps)
+        cap = np.stack([np.broadcast_to(center, (k, 3)), side, side[nxt]], axis=1)
+        # shaded as one gently curved panel, whatever the fan of triangles
+        tilt = np.clip(0.7 * (cap[..., 2] - middle[2]), -0.5, 0.5)
+        bulge = np.stack([0 * tilt, 0 * tilt + sign, tilt], axis=-1)
+        caps.append(cap)
+        bulges.append(bulge / np.linalg.norm(bulge, axis=2, keepdims=True))
+    sides, curved = np.concatenate(caps), np.concatenate(bulges)
     return joined(
-        [shape(band_corners, surface, normals=normals, part=part), shape(sides, surface, part=part)]
+        [
+            shape(band_corners, surface, normals=normals, part=part),
+            shape(sides, surface, normals=curved, part=part),
+        ]
     )
 
 
 def wheel(center: ArrayLike, radius: float, width: float, s: Surfaces, part: int) -> Mesh:
-    """Tyre with a five-spoked rim, turning as its own part."""
+    """Tyre with a spoked rim, turning as its own part."""
     c = np.asarray(center, float)
     tyre = s.add(PLAIN, "car", (0.018, 0.018, 0.019), parameters=(0.1,))
-    rim = s.add(PAINT, "car", (0.38, 0.38, 0.39))
+    rim = s.add(PAINT, "car", (0.26, 0.26, 0.27))
     half = np.array([0.0, width / 2, 0.0])
     a, b = c - half, c + half
     corners, normals = tube(a, b, radius, radius, 14)
@@ -76,15 +85,15 @@ def wheel(center: ArrayLike, radius: float, width: float, s: Surfaces, part: int
     pieces = [shape(corners, tyre, normals=normals, part=part)]
     for face, offset in ((a, -0.004), (b, 0.004)):
         pieces.append(shape(fan(face + radius * ring), tyre, part=part))
-        for k in range(5):
-            t = 2 * np.pi * k / 5
+        for k in range(7):
+            t = 2 * np.pi * k / 7
             out = np.array([np.cos(t), 0, np.sin(t)])
-            along = np.array([-np.sin(t), 0, np.cos(t)]) * 0.15 * radius
+            along = np.array([-np.sin(t), 0, np.cos(t)]) * 0.13 * radius
             lift = face + np.array([0.0, offset, 0.0])
             spoke = quad(
                 lift - along,
-                lift + out * 0.66 * radius - along,
-                lift + out * 0.66 * radius + along,
+                lift + out * 0.62 * radius - along,
+                lift + out * 0.62 * radius + along,
                 lift + along,
             )
             pieces.append(shape(spoke, rim, part=part))
@@ -283,12 +292,12 @@ def bus(s: Surfaces, color: Sequence[float], decks: int = 1) -> Mesh:
         (-4.9, 0.35),
     ]
     pieces = [
-        loft(outline, [1.2, 1.25, 1.22, 1.15, 1.15, 1.2, 1.25, 1.2], paint),
+        loft(outline, [1.24] * 8, paint),
         shape(box((-4.7, -1.2, 0.22), (4.8, 1.2, 0.4)), dark),
     ]
     spans = [(x + 1.25, x, x + 1.25, x) for x in np.arange(-4.6, 4.2, 1.42)]
     for low in (1.35, 3.05)[:decks]:
-        pieces.append(_side_windows(s, spans, low, low + 1.0, (1.245, 1.235)))
+        pieces.append(_side_windows(s, spans, low, low + 1.0, (1.24, 1.24)))
         for x, e in ((5.05, 0.02), (-5.05, -0.02)):
             w = 1.1 if x > 0 else 0.85
             pieces.append(
