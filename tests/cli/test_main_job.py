@@ -60,11 +60,11 @@ def test_a_camera_that_makes_no_sense_is_one_line(
     for camera, said in (("fov=400", "fov"), ("absent.yaml", "absent.yaml"), ("K=1,2", "K=")):
         ended = call("run", pictures, "--camera", camera, "--segment", building_bundle,
                      "--detect", "none", "--engine", "onnxruntime", "--out", "o")  # fmt: skip
-        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
         assert said in ended.err
 
 
 def test_a_street_of_no_length_is_one_line(call: Any) -> None:
     ended = call("synth", "street", "-o", "street", "--seconds", "0")
-    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "seconds" in ended.err

@@ -81,8 +81,8 @@ def detect_source(
 def result_folder(source: str | Path, verb: str) -> Path:
     """Where the results of `source` go when nobody says: beside the user, named after both.
 
-    >>> result_folder("clips/drive 1.mp4", "segment")
-    PosixPath('drive_1_segment')
+    >>> str(result_folder("clips/drive 1.mp4", "segment"))
+    'drive_1_segment'
     """
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(source).stem)
     return Path(f"{stem.strip('_') or 'source'}_{verb}")
