@@ -25,7 +25,7 @@ name = "pp_liteseg_t"
 
 [segmentation]
 data = "camvid:set"
-crops = [{ epoch = 0, height = 64, width = 64 }]
+stages = [{ height = 64, width = 64 }]
 """
 
 

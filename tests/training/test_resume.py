@@ -62,7 +62,7 @@ def plain_recipe(root: Path, **changes: object) -> dict[str, object]:
         "evaluate_every": 2,
         "precision": "32-true",
         "model": {"name": "pp_liteseg_t"},
-        "segmentation": {"data": f"camvid:{root}", "crops": [{"height": 64, "width": 64}]},
+        "segmentation": {"data": f"camvid:{root}", "stages": [{"height": 64, "width": 64}]},
         **changes,
     }
 

@@ -26,12 +26,15 @@ from litescene.training.recipe import Recipe, Section, validated
 from litescene.training.tasks.base import decay_groups, shuffled
 
 
-class CropStage(Section):
-    """From this epoch on, training uses crops of this height and width."""
+class Stage(Section):
+    """From this epoch on: the crops' height and width, their scale, the weight of rare classes."""
 
     epoch: int = Field(0, ge=0)
     height: int = Field(ge=64)
     width: int = Field(ge=64)
+    scale: tuple[float, float] = (0.75, 1.75)
+    class_balance: float = Field(0.0, ge=0, le=1)
+    """Power of the class weights; see `losses.segmentation.class_weights`."""
 
 
 class SegmentationSettings(Section):
@@ -39,8 +42,8 @@ class SegmentationSettings(Section):
 
     data: str
     """`FORMAT:PATH`; splits train and val are used."""
-    crops: list[CropStage]
-    scale: tuple[float, float] = (0.75, 1.75)
+    stages: list[Stage] = Field(min_length=1)
+    """In order of their epochs, the first at epoch 0."""
     flip: float = Field(0.5, ge=0, le=1)
     jitter: float = Field(0.4, ge=0, lt=1)
     hue: float = Field(0.05, ge=0, le=0.5)
@@ -48,8 +51,6 @@ class SegmentationSettings(Section):
     ohem_threshold: float = Field(0.7, gt=0, lt=1)
     ohem_share: float = Field(1 / 16, gt=0, le=1)
     """Least share of a batch's pixels that OHEM keeps."""
-    class_balance: float = Field(0.0, ge=0, le=1)
-    """Power of the class weights; see `losses.segmentation.class_weights`."""
     jaccard: float = Field(0.0, ge=0)
     """Weight of the soft Jaccard loss of the main head."""
     auxiliary: float = Field(1.0, ge=0)
@@ -76,8 +77,8 @@ class SegmentationTask:
         self.images = torch.from_numpy(images).to(device)
         self.labels = torch.from_numpy(labels).to(device)
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
-        balance = class_weights(counts[: len(self.train.taxonomy)], self.settings.class_balance)
-        self.weight = balance.to(device) if self.settings.class_balance else None
+        self.counts = counts[: len(self.train.taxonomy)]
+        self.weight: Tensor | None = None
 
     def build_model(self) -> nn.Module:
         """The recipe's network for the data's classes."""
@@ -93,21 +94,28 @@ class SegmentationTask:
         """Full batches only."""
         return len(self.train) // self.recipe.batch_size
 
-    def _crop(self, epoch: int) -> tuple[int, int]:
-        stage = [s for s in self.settings.crops if s.epoch <= epoch][-1]
-        return stage.height, stage.width
+    def _begin_stage(self, epoch: int) -> Stage:
+        stage = [s for s in self.settings.stages if s.epoch <= epoch][-1]
+        weight = class_weights(self.counts, stage.class_balance).to(self.device)
+        self.weight = weight if stage.class_balance else None
+        return stage
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised pictures n×3×h×w and labels n×h×w."""
         size, seed, s = self.recipe.batch_size, self.recipe.seed, self.settings
-        augmentation = Augmentation(s.scale, s.flip, s.jitter, s.hue)
+        stage = self._begin_stage(epoch)
+        augmentation = Augmentation(stage.scale, s.flip, s.jitter, s.hue)
         order = shuffled(len(self.train), seed, epoch)
         for step in range(rank, self.steps_per_epoch(), world):
             chosen = order[step * size : (step + 1) * size]
             generators = [sample_generator(seed, epoch, int(i)) for i in chosen]
             where = chosen.to(self.device)
             yield augment_batch(
-                self.images[where], self.labels[where], self._crop(epoch), augmentation, generators
+                self.images[where],
+                self.labels[where],
+                (stage.height, stage.width),
+                augmentation,
+                generators,
             )
 
     def _normalise(self, model: nn.Module, images: Tensor) -> Tensor:
