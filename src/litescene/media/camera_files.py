@@ -66,8 +66,8 @@ def read_camera(spec: str, width: int, height: int) -> Camera:
     if _KITTI_LINE.search(text):
         return _sized(spec, _read_kitti(text, spec, choice or 0, width, height))
     if _COLMAP_LINE.search(text):
-        return _fit(spec, _read_colmap(text, spec, choice), width, height)
-    return _fit(spec, _read_yaml(text, spec, choice), width, height)
+        return fit_camera(spec, _read_colmap(text, spec, choice), width, height)
+    return fit_camera(spec, _read_yaml(text, spec, choice), width, height)
 
 
 def _split_choice(spec: str) -> tuple[Path, int | None]:
@@ -86,7 +86,11 @@ def _sized(spec: str, camera: Camera) -> Camera:
     return camera
 
 
-def _fit(spec: str, camera: Camera, width: int, height: int) -> Camera:
+def fit_camera(spec: str, camera: Camera, width: int, height: int) -> Camera:
+    """The camera resized to pictures of `width`×`height`; `CameraError` at another aspect ratio.
+
+    `spec` is how messages call it.
+    """
     if (camera.width, camera.height) == (width, height):
         return camera
     if abs(width * camera.height / (height * camera.width) - 1) > _ASPECT_TOLERANCE:

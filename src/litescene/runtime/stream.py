@@ -65,6 +65,11 @@ class BoundedStream(Iterator[Item], Generic[Item]):
             raise error
         raise StopIteration
 
+    def ready(self, seconds: float) -> bool:
+        """Whether `next` has something to give, an item or the end; waits at most so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._items) or self._finished, seconds)
+
     def close(self) -> None:
         """Stop reading and drop what waits; harmless when done twice.
 

@@ -20,7 +20,7 @@ from litescene.geometry import invert, rectified, transform_points
 from litescene.scene.depth import DepthSource, PosedView, select_neighbours
 from litescene.scene.fusion import SemanticVoxelMap
 from litescene.scene.keyframes import Keyframe, SparseMap
-from litescene.scene.outputs import InOrder
+from litescene.scene.worker import InOrder
 
 VIEWS = 8
 """Keyframes kept as possible neighbours."""

@@ -1,40 +1,32 @@
-"""The files of a run: written while it goes on, valid whenever it ends.
+"""The files of a run that grow with every frame: valid whenever the run ends.
 
-labels/*.png      index pictures, one per frame
-overlay.mp4       classes and objects painted over the frames
-frames.jsonl      one line per frame: time, pose, tracking state, objects
-trajectory.txt    TUM; further segments of a run that lost its way in trajectory_1.txt, ...
-map.ply, map/     the labelled map, and the COLMAP text model
-summary.json      versions, settings, milliseconds per stage, counts
-report.html       a page for people
+labels/*.png        index pictures, one per frame
+overlay.mp4         classes and objects painted over the frames (overlay.mp4.part until the end)
+frames.jsonl.part   one line per frame, provisional (see `scene.frame_lines`)
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-import cv2
-import numpy as np
-
-from litescene.core import Detections, Frame, Image, OutputError, SegmentationMap
+from litescene.core import Detections, Frame, Image, SegmentationMap
 from litescene.media import (
     VideoWriter,
     blend_labels,
     draw_detections,
     draw_status,
-    write_atomic,
     write_png_labels,
 )
-from litescene.scene.report import Moment
+from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.scene.frame_lines import FrameLines
+from litescene.scene.moments import Moments
+from litescene.scene.odometry import TrackResult
+from litescene.scene.out_folder import LABELS, OVERLAY
 
-MOMENTS = 6
 _ALPHA = 0.45
 
 
@@ -46,80 +38,67 @@ class Shown:
     name: str
     labels: SegmentationMap
     detections: Detections | None
-    state: str
+    tracked: TrackResult
 
 
-def frame_name(frame: Frame) -> str:
-    """Name of a frame's files without suffix: its own, else its number."""
-    return Path(frame.name).stem if frame.name else f"{frame.index:06d}"
+class FrameNames:
+    """A name for the files of every frame: its picture's, else its number; none comes twice."""
 
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._taken: set[str] = set()
 
-class InOrder:
-    """Runs functions one after another in a thread; a bounded number waits.
+    def __getitem__(self, index: int) -> str:
+        """Name of the frame with that `Frame.index`."""
+        return self._names.get(index, f"{index:06d}")
 
-    An error of one of them is raised by the next `submit` or by `close`.
-    """
-
-    def __init__(self, name: str, capacity: int = 4) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"litescene-{name}")
-        self._waiting: deque[Future[Any]] = deque()
-        self._capacity = capacity
-
-    def submit(self, work: Callable[[], Any]) -> None:
-        """Queue `work`; waits while `capacity` others are queued."""
-        while self._waiting and (self._waiting[0].done() or len(self._waiting) >= self._capacity):
-            self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(work))
-
-    def close(self) -> None:
-        """Finish what is queued and raise its first error."""
-        self._pool.shutdown(wait=True)
-        waiting, self._waiting = list(self._waiting), deque()
-        for future in waiting:
-            future.result()
+    def give(self, frame: Frame) -> str:
+        """Name a new frame. A glob over folders may bring the same picture name again."""
+        number = f"{frame.index:06d}"
+        path = PurePath(frame.name)
+        name = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+        if not name:
+            return number
+        if name in self._taken:
+            name = f"{name}_{number}"
+        self._taken.add(name)
+        self._names[frame.index] = name
+        return name
 
 
 class FrameFiles:
-    """Writes labels, overlay and the provisional frame lines, and keeps a few moments."""
+    """Writes labels, overlay and provisional lines of frame after frame, and keeps moments."""
 
-    def __init__(self, out: Path, width: int, height: int, expected: int | None) -> None:
+    def __init__(self, out: Path, width: int, height: int) -> None:
         self.out = out
-        try:
-            (out / "labels").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {out}: {error.strerror}") from error
-        self._size = (width, height)
-        self._video: VideoWriter | None = None
-        self._stride = max((expected or 600) // MOMENTS, 1)
-        self.moments: list[Moment] = []
-        self._lock = threading.Lock()
+        self.moments = Moments()
+        self.frames = 0
         self.milliseconds = 0.0
+        self._lines = FrameLines(out)
+        try:
+            self._video = VideoWriter(out / OVERLAY, width, height)
+        except BaseException:
+            self._lines.close()
+            raise
 
     def write(self, shown: Shown) -> None:
         """Write one frame; frames come in order."""
-        began = cv2.getTickCount()
+        began = time.perf_counter()
         frame = shown.frame
-        write_png_labels(self.out / "labels" / f"{shown.name}.png", shown.labels.labels)
+        # No sync to the disk for each of thousands: a power cut alone could lose them.
+        write_png_labels(self.out / LABELS / f"{shown.name}.png", shown.labels.labels)
         picture = paint(shown)
-        if self._video is None:
-            self._video = VideoWriter(self.out / "overlay.mp4", *self._size)
         self._video.write(picture, frame.time)
-        if frame.index % self._stride == self._stride // 2:
-            self._keep(Moment(frame.time, picture))
-        self.milliseconds += (cv2.getTickCount() - began) / cv2.getTickFrequency() * 1e3
-
-    def _keep(self, moment: Moment) -> None:
-        # A live source has no known length: thin out, so that memory stays flat.
-        self.moments.append(moment)
-        if len(self.moments) >= 2 * MOMENTS:
-            self.moments = self.moments[::2]
-            self._stride *= 2
+        self._lines.add(_record(shown))
+        self.moments.show(frame.time, picture)
+        self.frames += 1
+        self.milliseconds += (time.perf_counter() - began) * 1e3
 
     def close(self) -> None:
-        """Finish the video."""
-        if self._video is not None:
-            self._video.close()
-            self._video = None
+        """Finish the video and the lines; the first error is raised when both are done."""
+        with ExitStack() as stack:
+            stack.callback(self._lines.close)
+            stack.callback(self._video.close)
 
 
 def paint(shown: Shown) -> Image:
@@ -128,22 +107,18 @@ def paint(shown: Shown) -> Image:
     picture = blend_labels(shown.frame.image, labels.labels, labels.taxonomy.palette, _ALPHA)
     if shown.detections is not None and len(shown.detections):
         picture = draw_detections(picture, shown.detections)
-    return draw_status(picture, f"{shown.frame.time:.2f} s  {shown.state}")
+    return draw_status(picture, f"{shown.frame.time:.2f} s  {shown.tracked.state}")
 
 
-def write_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """JSON lines, atomically."""
-    write_atomic(path, "".join(json.dumps(record) + "\n" for record in records))
-
-
-def write_json(path: Path, plain: Mapping[str, Any]) -> None:
-    """Indented JSON, atomically."""
-    write_atomic(path, json.dumps(plain, indent=2, default=_plain) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (np.integer, np.floating)):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
+def _record(shown: Shown) -> dict[str, Any]:
+    tracked = shown.tracked
+    pose = tracked.pose
+    return {
+        "frame": shown.frame.index,
+        "time": round(shown.frame.time, 6),
+        "name": shown.name,
+        "state": tracked.state,
+        "segment": None if pose is None else tracked.segment,
+        "T_world_camera": None if pose is None else pose.round(9).tolist(),
+        "objects": None if shown.detections is None else shown.detections.to_dict(),
+    }

@@ -24,7 +24,9 @@ class Perception:
 
     def __init__(self, segmenter: Segmenter, detector: Detector | None) -> None:
         self.segmenter, self.detector = segmenter, detector
-        self.milliseconds = {"segmentation": 0.0, "detection": 0.0}
+        self.milliseconds = {"segmentation": 0.0}
+        if detector is not None:
+            self.milliseconds["detection"] = 0.0
 
     def over(self, frames: Iterable[Frame]) -> Iterator[Perceived]:
         """Perceive frame after frame."""
@@ -32,7 +34,9 @@ class Perception:
             began = time.perf_counter()
             labels = self.segmenter(frame.image)
             middle = time.perf_counter()
-            detections = self.detector(frame.image) if self.detector is not None else None
             self.milliseconds["segmentation"] += (middle - began) * 1e3
-            self.milliseconds["detection"] += (time.perf_counter() - middle) * 1e3
+            detections = None
+            if self.detector is not None:
+                detections = self.detector(frame.image)
+                self.milliseconds["detection"] += (time.perf_counter() - middle) * 1e3
             yield Perceived(frame, labels, detections)

@@ -1,59 +1,60 @@
 """The main job: one video in, trajectory and labelled map out.
 
-Four threads share the work: decoding, the networks, odometry (the caller's), and writing; mapping
-runs beside them. Queues between them are bounded, so memory stays flat. Results do not depend on
-the threads' timing (but for live sources, which drop frames when the machine is too slow).
+Five threads share the work: decoding, the networks, odometry (the caller's), mapping, and
+writing. Queues between them are bounded, so memory stays flat. Results do not depend on the
+threads' timing (but for live sources, which drop frames when the machine is too slow).
 """
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import litescene
-from litescene.core import (
-    Camera,
-    Detections,
-    LitesceneError,
-    SceneMap,
-    Taxonomy,
-    Trajectory,
-)
+from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
-from litescene.media.camera_files import read_camera
+from litescene.media.camera_files import fit_camera, read_camera
 from litescene.runtime import BoundedStream, Detector, Segmenter
 from litescene.scene.depth import EpipolarDepth
 from litescene.scene.instances import instance_picture
 from litescene.scene.mapping import Mapper, Rectifier
 from litescene.scene.objects import ObjectTracker
 from litescene.scene.odometry import Odometry
-from litescene.scene.outputs import FrameFiles, InOrder, Shown, frame_name
+from litescene.scene.out_folder import MAP_FOLDER, prepare_folder
+from litescene.scene.outputs import FrameFiles, FrameNames, Shown
 from litescene.scene.perception import Perceived, Perception
-from litescene.scene.results import Findings, FrameLog, write_findings
+from litescene.scene.results import Findings, ShareLog, write_findings
 from litescene.scene.sparse_model import LandmarkColors, write_sparse_model
+from litescene.scene.stopping import StopSignals
+from litescene.scene.summary import counts_of, milliseconds_of, versions, warnings_of
 from litescene.scene.view import LiveView
+from litescene.scene.worker import InOrder
 
 DEFAULT_CAMERA = "fov=70"
 SEGMENTER = "pp_liteseg_t"
 DETECTOR = "yolov5_lite_s"
+_POLL_SECONDS = 0.2
 
 ProgressCallback = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True)
 class SceneResult:
-    """What a run found. `trajectory` and `scene_map` are of the longest segment."""
+    """What a run found. `trajectory` and `scene_map` are of the longest segment.
+
+    `summary` is the content of `summary.json`; `interrupted` whether Ctrl-C or SIGTERM ended the
+    run; `view` the live page, if asked for, which stays open until its `close` or the program's
+    end.
+    """
 
     out: Path
     trajectory: Trajectory
     scene_map: SceneMap
     summary: dict[str, Any]
     interrupted: bool = False
+    view: LiveView | None = field(default=None, repr=False)
 
 
 def run(
@@ -73,7 +74,8 @@ def run(
 
     Args:
         source: a video, camera, stream, folder, glob or iterable (see `media.open_source`).
-        out: folder for the results; made if missing, files in it are replaced.
+        out: folder for the results; made if missing. The results of an earlier run in it are
+            removed, other files stay.
         camera: a `Camera`, or a specification as `media.read_camera` takes it; `fov=70` if absent.
         segment: name or file of the segmentation bundle.
         detect: name or file of the detection bundle; None for no detection.
@@ -83,8 +85,11 @@ def run(
         seed: of everything random in the odometry.
         progress: called with (frames done, frames expected or None).
 
-    Ctrl-C ends the run early: what was done is finished and written, and `interrupted` is set.
-    An error of the source or the disk does the same and is then raised.
+    Raises `SourceError`, `CameraError`, `BundleError`, `UnknownNameError`, `MissingExtraError` or
+    `OutputError`; those known before the first frame leave no folder behind. An error on the way
+    (a picture of another size, a full disk) ends the run: what was done is finished and written,
+    then the error is raised. Ctrl-C and SIGTERM do the same after the frame at hand, and set
+    `interrupted`.
 
     Example:
         >>> scene = litescene.run("drive.mp4", out="drive/")    # doctest: +SKIP
@@ -94,12 +99,18 @@ def run(
     segmenter = Segmenter(segment, engine)
     detector = None if detect is None else Detector(detect, engine)
     settings = {"source": _name(source), "segment": str(segment), "detect": str(detect),
-                "engine": engine, "limit": limit, "seed": seed, "out": str(out)}  # fmt: skip
+                "engine": engine, "limit": limit, "seed": seed, "out": str(out),
+                "camera": f"{camera or DEFAULT_CAMERA}"}  # fmt: skip
     with open_source(source, limit=limit) as opened:
         lens = _camera(camera, opened)
-        settings["camera"] = f"{camera or DEFAULT_CAMERA}"
-        job = _Run(opened, lens, segmenter, detector, Path(out), seed, view)
-        return job.go(settings, progress)
+        page = LiveView(lens) if view else None
+        try:
+            job = _Run(opened, lens, segmenter, detector, Path(out), seed, page)
+            return job.go(settings, progress)
+        except BaseException:
+            if page is not None:
+                page.close()
+            raise
 
 
 def _name(source: Any) -> str:
@@ -108,9 +119,7 @@ def _name(source: Any) -> str:
 
 def _camera(camera: str | Camera | None, source: Source) -> Camera:
     if isinstance(camera, Camera):
-        if (camera.width, camera.height) != (source.width, source.height):
-            return camera.resized(source.width, source.height)
-        return camera
+        return fit_camera("given", camera, source.width, source.height)
     return read_camera(camera or DEFAULT_CAMERA, source.width, source.height)
 
 
@@ -125,22 +134,25 @@ class _Run:
         detector: Detector | None,
         out: Path,
         seed: int,
-        view: bool,
+        view: LiveView | None,
     ) -> None:
-        self.source, self.camera = source, camera
+        self.source, self.camera, self.view = source, camera, view
         self.perception = Perception(segmenter, detector)
         self.odometry = Odometry(camera, seed=seed)
         self.tracker = None if detector is None else ObjectTracker()
-        self.files = FrameFiles(out, source.width, source.height, source.frame_count)
-        self.writer, self.map_worker = InOrder("write"), InOrder("map")
         self.rectifier = Rectifier(camera)
         self.depth = EpipolarDepth()
         self.mappers: dict[int, Mapper] = {}
-        self.view = LiveView(camera) if view else None
-        self.log = FrameLog()
+        self.names = FrameNames()
+        self.shares = ShareLog()
         self.colors = LandmarkColors()
-        self.milliseconds = {"odometry": 0.0, "tracking of objects": 0.0}
+        self.milliseconds = {"odometry": 0.0}
+        if self.tracker is not None:
+            self.milliseconds["tracking of objects"] = 0.0
         self.dropped = 0
+        prepare_folder(out)
+        self.files = FrameFiles(out, source.width, source.height)
+        self.writer, self.map_worker = InOrder("write"), InOrder("map")
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -150,67 +162,62 @@ class _Run:
     def go(self, settings: dict[str, Any], progress: ProgressCallback | None) -> SceneResult:
         """Run to the end, to the first error or to Ctrl-C; always write what is there."""
         began = time.perf_counter()
-        error: LitesceneError | None = None
-        interrupted = False
-        try:
-            self._loop(progress)
-        except KeyboardInterrupt:
-            interrupted = True
-        except LitesceneError as caught:
-            error = caught
-        error = self._drain(error)
-        found = self._found()
-        seconds = time.perf_counter() - began
-        summary = self._summary(settings, seconds, interrupted, error)
-        try:
-            summary = self._write(found, summary)
-        except LitesceneError as caught:
-            error = error or caught
-        if error is not None:
-            raise error
+        errors: list[Exception] = []
+        with StopSignals() as signals:
+            try:
+                self._loop(signals, progress)
+            except KeyboardInterrupt:  # of a caller's `progress`
+                signals.stopped = True
+            except Exception as error:  # raised again below, when the rest is safe
+                errors.append(error)
+            interrupted = signals.stopped  # later signals find the last frame done
+            errors += self._drain()
+            found = self._found()
+            seconds = time.perf_counter() - began
+            summary = self._summary(settings, seconds, interrupted, errors)
+            summary, unwritten = write_findings(
+                self.files.out, found, summary, lambda: self._write_model(found)
+            )
+            errors += unwritten
+        if errors:
+            raise errors[0]
         return SceneResult(
-            self.files.out, found.odometry.trajectory, found.scene_map, summary, interrupted
+            self.files.out,
+            found.odometry.trajectory,
+            found.scene_map,
+            summary,
+            interrupted,
+            self.view,
         )
 
-    def _found(self) -> Findings:
-        odometry = self.odometry.finish()
-        objects = [] if self.tracker is None else self.tracker.objects_over_time()
-        maps = {segment: mapper.result() for segment, mapper in self.mappers.items()}
-        return Findings(odometry, maps, objects, self.log, self.files.moments, self.taxonomy)
-
-    def _write(self, found: Findings, summary: dict[str, Any]) -> dict[str, Any]:
-        names = [f"{name}.png" for name in self.log.names]
-        main = found.odometry.segment
-        write_sparse_model(
-            self.files.out / "map", self.camera, self.odometry.map, main, names, self.colors
-        )
-        return write_findings(self.files.out, found, summary)
-
-    def _loop(self, progress: ProgressCallback | None) -> None:
+    def _loop(self, signals: StopSignals, progress: ProgressCallback | None) -> None:
         live = self.source.live
         with BoundedStream(self.source, 3, live=live) as frames:
             try:
                 with BoundedStream(self.perception.over(frames), 1 if live else 3) as perceived:
-                    for item in perceived:
+                    while not signals.stopped:
+                        if not perceived.ready(_POLL_SECONDS):
+                            continue
+                        item = next(perceived, None)
+                        if item is None:
+                            return
                         self._step(item)
                         if progress is not None:
-                            progress(len(self.log), self.source.frame_count)
+                            progress(self.shares.frames, self.source.frame_count)
             finally:
                 self.dropped = frames.dropped
 
     def _step(self, item: Perceived) -> None:
-        frame, labels = item.frame, item.labels
-        began = time.perf_counter()
-        detections = item.detections
+        frame, labels, detections = item.frame, item.labels, item.detections
         if self.tracker is not None and detections is not None:
+            began = time.perf_counter()
             detections = self.tracker.update(detections, frame.time)
-        middle = time.perf_counter()
+            self.milliseconds["tracking of objects"] += (time.perf_counter() - began) * 1e3
+        began = time.perf_counter()
         tracked = self.odometry.track(frame, labels)
-        self.milliseconds["tracking of objects"] += (middle - began) * 1e3
-        self.milliseconds["odometry"] += (time.perf_counter() - middle) * 1e3
-        name = frame_name(frame)
-        self.log.add(name, frame.time, labels, detections)
-        shown = Shown(frame, name, labels, detections, tracked.state)
+        self.milliseconds["odometry"] += (time.perf_counter() - began) * 1e3
+        self.shares.add(frame.time, labels)
+        shown = Shown(frame, self.names.give(frame), labels, detections, tracked)
         self.writer.submit(lambda: self.files.write(shown))
         if tracked.keyframe:
             self._map(item, tracked.segment, detections)
@@ -234,8 +241,9 @@ class _Run:
             view = self.view
             self.map_worker.submit(lambda: view.show_map(*mapper.preview()))
 
-    def _drain(self, error: LitesceneError | None) -> LitesceneError | None:
-        """Finish the threads; the first error wins."""
+    def _drain(self) -> list[Exception]:
+        """Finish and end the threads and the growing files; returns what went wrong."""
+        errors: list[Exception] = []
         for finish in (
             self._finish_mapping,
             self.map_worker.close,
@@ -244,60 +252,63 @@ class _Run:
         ):
             try:
                 finish()
-            except LitesceneError as caught:
-                error = error or caught
-        return error
+            except Exception as error:  # each must be tried; `go` raises the first
+                errors.append(error)
+        return errors
 
     def _finish_mapping(self) -> None:
         if self.mappers:
             self.mappers[max(self.mappers)].finish(self.odometry.map)
+
+    def _found(self) -> Findings:
+        odometry = self.odometry.finish()
+        objects = [] if self.tracker is None else self.tracker.objects_over_time()
+        maps = {segment: mapper.result() for segment, mapper in self.mappers.items()}
+        moments = self.files.moments.chosen()
+        return Findings(odometry, maps, objects, self.shares, moments, self.taxonomy)
+
+    def _write_model(self, found: Findings) -> None:
+        write_sparse_model(
+            self.files.out / MAP_FOLDER,
+            self.camera,
+            self.odometry.map,
+            found.odometry.segment,
+            self.names.__getitem__,
+            self.colors,
+        )
 
     def _summary(
         self,
         settings: dict[str, Any],
         seconds: float,
         interrupted: bool,
-        error: LitesceneError | None,
+        errors: list[Exception],
     ) -> dict[str, Any]:
-        frames = max(len(self.log), 1)
-        stages = {**self.perception.milliseconds, **self.milliseconds}
-        for mapper in self.mappers.values():
-            for stage, ms in mapper.milliseconds.items():
-                stages[stage] = stages.get(stage, 0.0) + ms
-        stages["drawing and writing"] = self.files.milliseconds
-        per_frame = {stage: round(ms / frames, 3) for stage, ms in stages.items()}
-        per_frame["elapsed"] = round(seconds / frames * 1e3, 3)
-        warnings = [f"{name}: {reason}" for name, reason in self.source.skipped]
-        warnings += list(self.source.notes)
-        if error is not None:
-            warnings.append(f"ended early: {error}")
-        if interrupted:
-            warnings.append("ended early by the user")
+        frames = self.files.frames
+        stages = [
+            self.perception.milliseconds,
+            self.milliseconds,
+            *(mapper.milliseconds for mapper in self.mappers.values()),
+            {"drawing and writing": self.files.milliseconds},
+        ]
+        error = errors[0] if errors else None
         return {
-            "frames": len(self.log),
-            "frames_dropped": self.dropped,
-            "frames_skipped": len(self.source.skipped),
-            "seconds": round(seconds, 3),
-            "frames_per_second": round(len(self.log) / max(seconds, 1e-9), 2),
-            "milliseconds": per_frame,
-            "warnings": warnings,
-            "settings": settings
-            | {"engines": self._engines(), "size": [self.source.width, self.source.height]},
-            "versions": _versions(),
+            **counts_of(self.source, frames, self.dropped, seconds),
+            "complete": error is None and not interrupted,
+            "milliseconds": milliseconds_of(stages, frames, seconds),
+            "warnings": warnings_of(self.source, interrupted, error),
+            "settings": settings | self._resolved(),
+            "versions": versions(),
         }
 
-    def _engines(self) -> dict[str, str]:
-        perception = self.perception
-        engines = {"segmentation": perception.segmenter.engine}
-        if perception.detector is not None:
-            engines["detection"] = perception.detector.engine
-        return engines
-
-
-def _versions() -> dict[str, str]:
-    packages = ("numpy", "opencv-python-headless", "av", "numba", "gtsam")
-    return {
-        "litescene": litescene.__version__,
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
+    def _resolved(self) -> dict[str, Any]:
+        """Settings as they came out: what `auto`, names and defaults meant."""
+        segmenter, detector = self.perception.segmenter, self.perception.detector
+        return {
+            "engines": {"segmentation": segmenter.engine}
+            | ({} if detector is None else {"detection": detector.engine}),
+            "digests": {"segmentation": segmenter.bundle.digest}
+            | ({} if detector is None else {"detection": detector.bundle.digest}),
+            "size": [self.source.width, self.source.height],
+            "lens": asdict(self.camera) | {"distortion": list(self.camera.distortion)},
+        }

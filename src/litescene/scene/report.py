@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from litescene.core import Image, SceneMap, Taxonomy, Trajectory
 from litescene.media.map_picture import draw_map_at_angle, draw_map_from_above
+from litescene.scene.moments import Moment
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1080px;margin:2em auto;padding:0 1em}
@@ -27,12 +28,8 @@ svg{width:100%;height:auto;background:#fafaf8;border-radius:4px}.warn{color:#a33
 """
 
 
-@dataclass(frozen=True)
-class Moment:
-    """An overlay picture at a time, for the page."""
-
-    time: float
-    image: Image
+_MOST_STEPS = 500
+"""Of a curve over time: a page of hours of video stays as small as that of a minute."""
 
 
 @dataclass(frozen=True)
@@ -92,35 +89,37 @@ def _facts(summary: Mapping[str, Any]) -> str:
     return text
 
 
-def _picture(image: Image, caption: str, kind: str = ".png") -> str:
-    ok, encoded = cv2.imencode(kind, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    if not ok:
-        raise RuntimeError(f"OpenCV could not encode a {kind} picture")
-    mime = "image/jpeg" if kind == ".jpg" else "image/png"
-    source = f"data:{mime};base64,{base64.b64encode(encoded.tobytes()).decode()}"
+def _figure(data: bytes, kind: str, caption: str) -> str:
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
     text = html.escape(caption)
     return f"<figure><img src='{source}' alt='{text}'><figcaption>{text}</figcaption></figure>"
+
+
+def _drawing(image: Image, caption: str) -> str:
+    _, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
+    return _figure(data.tobytes(), "png", caption)
 
 
 def _moments(moments: Sequence[Moment]) -> str:
     if not moments:
         return ""
-    figures = "".join(_picture(m.image, f"{m.time:.2f} s", ".jpg") for m in moments)
+    figures = "".join(_figure(m.jpeg, "jpeg", f"{m.time:.2f} s") for m in moments)
     return f"<h2>What is where</h2><div class=row>{figures}</div>"
 
 
 def _maps(data: ReportData) -> str:
     if data.trajectory is None or len(data.trajectory) == 0 or data.scene_map is None:
         return (
-            "<h2>Trajectory and map</h2><p>The camera could not be tracked, so there is no map.</p>"
+            "<h2>Trajectory and map</h2>"
+            "<p>The camera was never seen to move, so there is neither.</p>"
         )
     above = draw_map_from_above(data.scene_map, data.trajectory)
     angle = draw_map_at_angle(data.scene_map, data.trajectory, paint="colors")
     legend = _legend(data.taxonomy, np.bincount(data.scene_map.labels, minlength=256))
     return (
         "<h2>Trajectory and labelled map</h2><div class=row>"
-        + _picture(above, "from above, classes; green: start, red: path")
-        + _picture(angle, "at an angle, colours")
+        + _drawing(above, "from above, classes; green: start, red: path")
+        + _drawing(angle, "at an angle, colours")
         + f"</div><p>{legend}</p>"
     )
 
@@ -141,19 +140,23 @@ def _shares(data: ReportData) -> str:
     if len(data.share_times) < 2:
         return ""
     width, height = 1000.0, 160.0
-    span = max(float(data.share_times[-1] - data.share_times[0]), 1e-9)
-    x = (data.share_times - data.share_times[0]) / span * width
+    every = -(-len(data.share_times) // _MOST_STEPS)
+    times, shares = data.share_times[::every], data.shares[::every]
+    span = max(float(times[-1] - times[0]), 1e-9)
+    x = (times - times[0]) / span * width
     top = np.zeros(len(x))
     bands = []
     for c, color in enumerate(data.taxonomy.colors):
-        lower, top = top, top + data.shares[:, c]
+        if not shares[:, c].any():
+            continue
+        lower, top = top, top + shares[:, c]
         outline = np.concatenate([np.stack([x, top], 1), np.stack([x, lower], 1)[::-1]])
         points = " ".join(f"{px:.1f},{height * (1 - py):.1f}" for px, py in outline)
         bands.append(f"<polygon points='{points}' fill='{_hex(color)}'/>")
     return (
         "<h2>Class shares over time</h2>"
         f"<svg viewBox='0 0 {width:g} {height:g}'>{''.join(bands)}</svg>"
-        f"<p>{_legend(data.taxonomy)}</p>"
+        f"<p>{_legend(data.taxonomy, np.asarray(shares.any(0), np.int64))}</p>"
     )
 
 

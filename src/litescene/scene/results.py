@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,40 +10,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import Detections, SceneMap, SegmentationMap, Taxonomy, Trajectory
+from litescene.core import OutputError, SceneMap, SegmentationMap, Taxonomy, Trajectory
 from litescene.media import write_atomic
 from litescene.media.map_files import write_ply
 from litescene.media.trajectory_files import write_tum
+from litescene.scene.frame_lines import finish_lines
+from litescene.scene.moments import Moment
 from litescene.scene.objects import ObjectSummary
 from litescene.scene.odometry_result import OdometryResult
-from litescene.scene.outputs import write_json, write_lines
-from litescene.scene.report import Moment, ReportData, render_report
+from litescene.scene.report import ReportData, render_report
+from litescene.scene.summary import facts_of, notes_of, to_json
 
 _SHARES_EVERY = 5
 
+Step = Callable[[], None]
+
 
 @dataclass
-class FrameLog:
-    """What is remembered of every frame: a few numbers each."""
+class ShareLog:
+    """Class shares of every fifth frame: a few numbers each."""
 
-    names: list[str] = field(default_factory=list)
-    detections: list[Detections | None] = field(default_factory=list)
-    share_times: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     shares: list[NDArray[np.float64]] = field(default_factory=list)
+    frames: int = 0
 
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def add(
-        self, name: str, time: float, labels: SegmentationMap, detections: Detections | None
-    ) -> None:
-        """Remember a frame."""
-        if len(self) % _SHARES_EVERY == 0:
+    def add(self, time: float, labels: SegmentationMap) -> None:
+        """Count a frame, and every fifth one's classes."""
+        if self.frames % _SHARES_EVERY == 0:
             counts = np.bincount(labels.labels.ravel(), minlength=256)
-            self.share_times.append(time)
+            self.times.append(time)
             self.shares.append(counts[: len(labels.taxonomy)] / labels.labels.size)
-        self.names.append(name)
-        self.detections.append(detections)
+        self.frames += 1
+
+    def table(self, classes: int) -> NDArray[np.float64]:
+        """Shares n×`classes` at the n `times`."""
+        return np.stack(self.shares) if self.shares else np.zeros((0, classes))
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Findings:
     odometry: OdometryResult
     maps: Mapping[int, SceneMap]
     objects: Sequence[ObjectSummary]
-    log: FrameLog
+    shares: ShareLog
     moments: Sequence[Moment]
     taxonomy: Taxonomy
 
@@ -64,6 +65,14 @@ class Findings:
     def scene_map(self) -> SceneMap:
         """The main segment's map; empty if nothing was mapped."""
         return self.maps.get(self.odometry.segment, empty_map(self.taxonomy))
+
+    def other_segments(self) -> Iterator[tuple[int, Trajectory]]:
+        """The trajectories beside the main one, each in a world of its own."""
+        odometry = self.odometry
+        for segment in range(int(odometry.segments.max(initial=-1)) + 1):
+            own = odometry.segments == segment
+            if segment != odometry.segment and own.any():
+                yield segment, Trajectory(odometry.times[own], odometry.poses[own], "arbitrary")
 
 
 def empty_map(taxonomy: Taxonomy) -> SceneMap:
@@ -80,64 +89,55 @@ def empty_map(taxonomy: Taxonomy) -> SceneMap:
     )
 
 
-def write_findings(out: Path, found: Findings, summary: dict[str, Any]) -> dict[str, Any]:
-    """Write trajectory, map, frame lines, summary and report; returns the completed summary."""
-    odometry = found.odometry
-    summary = {**summary, **_facts(found)}
-    write_tum(out / "trajectory.txt", odometry.trajectory)
-    write_ply(out / "map.ply", found.scene_map)
-    for number, (segment, path) in enumerate(_other_segments(odometry), 1):
-        write_tum(out / f"trajectory_{number}.txt", path)
+def write_findings(
+    out: Path, found: Findings, summary: dict[str, Any], sparse_model: Step
+) -> tuple[dict[str, Any], list[OutputError]]:
+    """Write everything that is made at the end; `sparse_model` writes the folder `map/`.
+
+    What cannot be written does not keep the rest from being written. Returns the completed
+    summary, which names it, and the errors.
+    """
+    summary = {**summary, **facts_of(found.odometry, found.scene_map, found.objects)}
+    warnings = [*summary["warnings"], *notes_of(found.odometry)]
+    errors = _attempt([*_steps(out, found), sparse_model])
+    summary["warnings"] = [*warnings, *map(str, errors)]
+    report = _report(found, summary)
+    errors += _attempt(
+        [
+            lambda: write_atomic(out / "summary.json", to_json(summary)),
+            lambda: write_atomic(out / "report.html", render_report(report)),
+        ]
+    )
+    return summary, errors
+
+
+def _attempt(steps: Sequence[Step]) -> list[OutputError]:
+    errors = []
+    for step in steps:
+        try:
+            step()
+        except OutputError as error:
+            errors.append(error)
+    return errors
+
+
+def _steps(out: Path, found: Findings) -> Iterator[Step]:
+    """Small and dear first: on a full disk there may be room for them alone."""
+    yield lambda: write_tum(out / "trajectory.txt", found.odometry.trajectory)
+    yield lambda: finish_lines(out, found.odometry)
+    yield lambda: write_ply(out / "map.ply", found.scene_map)
+    for number, (segment, path) in enumerate(found.other_segments(), 1):
+        yield _bound(write_tum, out / f"trajectory_{number}.txt", path)
         if segment in found.maps:
-            write_ply(out / f"map_{number}.ply", found.maps[segment])
-    write_lines(out / "frames.jsonl", _frame_records(found))
-    write_json(out / "summary.json", summary)
-    write_atomic(out / "report.html", render_report(_report(found, summary)))
-    return summary
+            yield _bound(write_ply, out / f"map_{number}.ply", found.maps[segment])
 
 
-def _facts(found: Findings) -> dict[str, Any]:
-    odometry = found.odometry
-    states = {s: odometry.states.count(s) for s in ("initializing", "tracking", "lost")}
-    return {
-        "states": states,
-        "scale": odometry.trajectory.scale,
-        "segments": int(odometry.segments.max(initial=-1)) + 1,
-        "keyframes": len(odometry.keyframes),
-        "landmarks": len(odometry.landmarks),
-        "loops": len(odometry.loops),
-        "trajectory": odometry.trajectory.to_dict(),
-        "map": found.scene_map.to_dict(),
-        "objects": len(found.objects),
-    }
-
-
-def _other_segments(odometry: OdometryResult) -> Iterator[tuple[int, Trajectory]]:
-    for segment in range(int(odometry.segments.max(initial=-1)) + 1):
-        own = odometry.segments == segment
-        if segment != odometry.segment and own.any():
-            yield segment, Trajectory(odometry.times[own], odometry.poses[own], "arbitrary")
-
-
-def _frame_records(found: Findings) -> Iterator[dict[str, Any]]:
-    odometry, log = found.odometry, found.log
-    for row, (name, detections) in enumerate(zip(log.names, log.detections, strict=True)):
-        segment = int(odometry.segments[row])
-        posed = segment >= 0
-        yield {
-            "frame": int(odometry.indices[row]),
-            "time": round(float(odometry.times[row]), 6),
-            "name": name,
-            "state": odometry.states[row],
-            "segment": segment if posed else None,
-            "T_world_camera": odometry.poses[row].round(9).tolist() if posed else None,
-            "objects": None if detections is None else detections.to_dict(),
-        }
+def _bound(write: Callable[[Path, Any], None], path: Path, result: Any) -> Step:
+    return lambda: write(path, result)
 
 
 def _report(found: Findings, summary: Mapping[str, Any]) -> ReportData:
-    odometry, log = found.odometry, found.log
-    shares = np.stack(log.shares) if log.shares else np.zeros((0, len(found.taxonomy)))
+    odometry, shares = found.odometry, found.shares
     return ReportData(
         f"litescene: {summary['settings']['source']}",
         summary,
@@ -145,8 +145,8 @@ def _report(found: Findings, summary: Mapping[str, Any]) -> ReportData:
         odometry.trajectory,
         found.scene_map,
         found.taxonomy,
-        np.asarray(log.share_times),
-        shares,
+        np.asarray(shares.times),
+        shares.table(len(found.taxonomy)),
         list(zip(odometry.times.tolist(), odometry.states, strict=True)),
         [o.to_dict() for o in found.objects],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,19 +21,23 @@ class LandmarkColors:
 
     def see(self, keyframe: Keyframe, image: Image) -> None:
         """Take the colours of a keyframe's landmarks from its picture."""
-        needed = int(keyframe.ids.max(initial=-1)) + 1
-        if needed > len(self._colors):
-            larger = np.zeros((max(needed, 2 * len(self._colors)), 3), np.uint8)
-            larger[: len(self._colors)] = self._colors
-            self._colors = larger
+        self._reserve(keyframe.ids)
         at = np.rint(keyframe.pixels).astype(np.intp)
         rows = at[:, 1].clip(0, image.shape[0] - 1)
         columns = at[:, 0].clip(0, image.shape[1] - 1)
         self._colors[keyframe.ids] = image[rows, columns]
 
     def of(self, ids: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """n×3 RGB of landmarks that a keyframe saw."""
+        """n×3 RGB of landmarks; black where no keyframe showed its picture."""
+        self._reserve(ids)
         return self._colors[ids]
+
+    def _reserve(self, ids: NDArray[np.int64]) -> None:
+        needed = int(ids.max(initial=-1)) + 1
+        if needed > len(self._colors):
+            larger = np.zeros((max(needed, 2 * len(self._colors)), 3), np.uint8)
+            larger[: len(self._colors)] = self._colors
+            self._colors = larger
 
 
 def write_sparse_model(
@@ -41,12 +45,12 @@ def write_sparse_model(
     camera: Camera,
     sparse: SparseMap,
     segment: int,
-    names: Sequence[str],
+    name_of: Callable[[int], str],
     colors: LandmarkColors,
 ) -> None:
     """Write the keyframes of `segment` and the landmarks that two or more of them see.
 
-    `names[frame]` is the picture's name for a frame index.
+    `name_of` gives the picture's name for a frame's index.
     """
     keyframes = [k for k in sparse.keyframes if k.segment == segment]
     seen = np.zeros(len(sparse.landmarks), np.int64)
@@ -70,7 +74,7 @@ def write_sparse_model(
     write_colmap(
         folder,
         camera,
-        [names[k.frame] for k in keyframes],
+        [name_of(k.frame) for k in keyframes],
         poses,
         sparse.landmarks.points[chosen],
         colors.of(chosen),

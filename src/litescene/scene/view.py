@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import cv2
@@ -13,10 +14,15 @@ from litescene.geometry import matrix_to_quaternion_wxyz
 
 _PICTURE_WIDTH = 240
 _PATH_COLOR = (225, 45, 45)
+_SMALLEST_POINT = 1e-3
+_log = logging.getLogger("litescene")
 
 
 class LiveView:
-    """A viser server; `url` is where to look."""
+    """A viser server; `url` is where to look.
+
+    It serves from threads of its own until `close` or the end of the program.
+    """
 
     def __init__(self, camera: Camera) -> None:
         try:
@@ -28,6 +34,7 @@ class LiveView:
         self._server.scene.set_up_direction("-y")
         self.url = f"http://localhost:{self._server.get_port()}"
         self._path: list[NDArray[np.float64]] = []
+        _log.info("live 3D page: %s", self.url)
 
     def show_camera(self, pose: NDArray[np.float64], image: Image) -> None:
         """Move the camera to `pose` (4×4 T_world_camera) and show its picture."""
@@ -50,12 +57,12 @@ class LiveView:
             )
 
     def show_map(self, scene_map: SceneMap, point_size: float) -> None:
-        """Show the labelled map, in the classes' colours."""
+        """Show the labelled map in the classes' colours; `point_size` in the map's unit."""
         self._server.scene.add_point_cloud(
             "/map",
             points=scene_map.points,
             colors=scene_map.taxonomy.palette[scene_map.labels],
-            point_size=point_size,
+            point_size=max(point_size, _SMALLEST_POINT),
         )
 
     def close(self) -> None:

@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM end a run between two frames, never in the middle of one."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_log = logging.getLogger("litescene")
+
+
+class StopSignals:
+    """While it is entered, the first SIGINT or SIGTERM sets `stopped` instead of raising.
+
+    Nothing is ever torn from its work, so that nothing is left half done; later signals are only
+    answered with a log line. Outside the main thread Python gives no signals to anybody, and
+    nothing is done.
+    """
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            # None: it was not set from Python, and cannot be set again from there.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        again, self.stopped = self.stopped, True
+        _log.warning("still writing the results" if again else "stopping; writing the results")
