@@ -15,7 +15,7 @@ def cameras(count: int) -> np.ndarray:
     poses = np.tile(np.eye(4), (count, 1, 1))
     for k in range(count):
         poses[k, :3, :3] = Rotation.from_rotvec(rng.normal(0, 0.05, 3)).as_matrix()
-        poses[k, :3, 3] = [*rng.normal(0, 0.1, 3), 0.5 * k, 0, 0]
+        poses[k, :3, 3] = rng.normal(0, 0.1, 3) + np.array([0.5 * k, 0, 0])
     return np.ascontiguousarray(poses[:, :3])
 
 

@@ -4,10 +4,10 @@ Minimises the sum of Huber(|f (π(T_camera_world X) - ray)|) over all observatio
 Levenberg-Marquardt. The points are eliminated by the Schur complement (Triggs et al., "Bundle
 Adjustment: A Modern Synthesis", 2000), so that only a 6K×6K system over the free poses is solved.
 
-Why not GTSAM here: on one core, 10 poses, 500 points and 2,985 observations, GTSAM 4.3 through
-Python took 224 ms (17 ms to build the graph, 207 ms for five iterations); these kernels take
-about 6 ms for the same five iterations. A keyframe comes every two or three frames, so
-that is the difference between real time and not. GTSAM solves the Sim(3) pose graph of
+Why not GTSAM here: on one core, for 10 poses, 500 points and about 3,000 observations, GTSAM 4.3
+through Python took 224 ms of CPU time (17 ms to build the graph, 207 ms for five iterations);
+these kernels take 4 to 5 ms for the same five iterations. A keyframe comes every two or three
+frames, so that is the difference between real time and not. GTSAM solves the Sim(3) pose graph of
 `loop_closing`, where it is not in the way.
 
 Poses are n×3×4 float64 `T_camera_world`; tangents are (translation, rotation), applied on the
@@ -39,8 +39,9 @@ class Problem:
     """Poses, points and observations of one adjustment.
 
     `poses` K×3×4 T_camera_world; `free` K bool, which poses may move; `points` P×3 world;
-    observations sorted by point: `starts` P+1 (those of point i are `starts[i]:starts[i + 1]`),
-    `cameras` M indices into `poses`, `rays` M×2 normalised image coordinates; `focal` pixels.
+    observations sorted by point and, within a point, by camera: `starts` P+1 (those of point i are
+    `starts[i]:starts[i + 1]`), `cameras` M indices into `poses`, `rays` M×2 normalised image
+    coordinates; `focal` pixels.
     """
 
     poses: Floats

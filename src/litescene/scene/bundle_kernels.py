@@ -19,7 +19,7 @@ _BEHIND_COST = 1e4
 """Cost in px² of an observation whose point lies behind the camera, so that no step gains by it."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def reprojection_errors(pose: Floats, points: Floats, rays: Floats, focal: float) -> Floats:
     """Pixel distance of every projected point (n×3) from its ray (n×2); infinite behind."""
     errors = np.empty(len(points))
@@ -32,7 +32,7 @@ def reprojection_errors(pose: Floats, points: Floats, rays: Floats, focal: float
     return errors
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _transform(pose: Floats, point: Floats) -> tuple[float, float, float]:
     x = pose[0, 0] * point[0] + pose[0, 1] * point[1] + pose[0, 2] * point[2] + pose[0, 3]
     y = pose[1, 0] * point[0] + pose[1, 1] * point[1] + pose[1, 2] * point[2] + pose[1, 3]
@@ -40,14 +40,14 @@ def _transform(pose: Floats, point: Floats) -> tuple[float, float, float]:
     return x, y, z
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _huber(error: float, threshold: float) -> float:
     if error <= threshold:
         return error * error
     return threshold * (2.0 * error - threshold)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def robust_cost(
     poses: Floats,
     points: Floats,
@@ -70,7 +70,7 @@ def robust_cost(
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def observation_errors(
     poses: Floats, points: Floats, starts: Ints, cameras: Ints, rays: Floats, focal: float
 ) -> Floats:
@@ -86,7 +86,7 @@ def observation_errors(
     return errors
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _jacobian(
     pose: Floats,
     point: Floats,
@@ -118,7 +118,7 @@ def _jacobian(
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _inverse3(a: Floats, out: Floats) -> None:
     c00 = a[1, 1] * a[2, 2] - a[1, 2] * a[2, 1]
     c01 = a[1, 2] * a[2, 0] - a[1, 0] * a[2, 2]
@@ -136,7 +136,7 @@ def _inverse3(a: Floats, out: Floats) -> None:
     out[2, 2] = (a[0, 0] * a[1, 1] - a[0, 1] * a[1, 0]) / det
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def reduced_system(
     poses: Floats,
     points: Floats,
@@ -197,7 +197,7 @@ def reduced_system(
                     + wv[i, 1] * gradients[p, 1]
                     + wv[i, 2] * gradients[p, 2]
                 )
-            for n in range(starts[p], starts[p + 1]):
+            for n in range(m, starts[p + 1]):
                 b = slots[cameras[n]]
                 if b < 0:
                     continue
@@ -208,12 +208,15 @@ def reduced_system(
                             + wv[i, 1] * couplings[n, j, 1]
                             + wv[i, 2] * couplings[n, j, 2]
                         )
+    # Observations of a point come in the order of the cameras, so only blocks a <= b were filled.
     for i in range(size):
+        for j in range(i):
+            system[i, j] = system[j, i]
         system[i, i] += diagonal[i]
     return system, rhs, inverses, gradients, couplings
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def updated(
     poses: Floats,
     points: Floats,
@@ -245,7 +248,7 @@ def updated(
     return new_poses, new_points
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _retract(pose: Floats, tangent: Floats) -> None:
     """pose ← exp(ω) pose + v, in place (Rodrigues' formula)."""
     wx, wy, wz = tangent[3], tangent[4], tangent[5]
@@ -274,7 +277,7 @@ def _retract(pose: Floats, tangent: Floats) -> None:
     pose[:, :] = moved
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _orthonormalise(pose: Floats) -> None:
     """Make the rotation exact again: rounding errors double with every transposed inverse."""
     a, b, c = pose[0, :3], pose[1, :3], pose[2, :3]
@@ -288,7 +291,7 @@ def _orthonormalise(pose: Floats) -> None:
     b[2] = c[0] * a[1] - c[1] * a[0]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _solve6(a: Floats, b: Floats) -> bool:
     """Solve a symmetric positive 6×6 system by Cholesky; False where it is not positive."""
     for j in range(6):
@@ -312,7 +315,7 @@ def _solve6(a: Floats, b: Floats) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def refined_pose(
     pose: Floats, points: Floats, rays: Floats, focal: float, huber: float, iterations: int
 ) -> Floats:
