@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -129,11 +130,13 @@ def fan(ring: ArrayLike) -> F64:
 def tube(start: ArrayLike, end: ArrayLike, r0: float, r1: float, sides: int = 6) -> tuple[F64, F64]:
     """Corners and smooth normals of a tapered tube with open ends."""
     a, b = np.asarray(start, float), np.asarray(end, float)
-    axis = (b - a) / max(float(np.linalg.norm(b - a)), 1e-9)
-    helper = np.array([1.0, 0, 0]) if abs(axis[0]) < 0.8 else np.array([0, 1.0, 0])
-    side = np.cross(axis, helper)
-    side /= np.linalg.norm(side)
-    up = np.cross(axis, side)
+    x, y, z = (b - a).tolist()
+    length = max(math.hypot(x, y, z), 1e-9)
+    x, y, z = x / length, y / length, z / length
+    # any direction across the axis, then the one across both
+    side = np.array([0.0, z, -y] if abs(x) < 0.8 else [-z, 0.0, x])
+    side /= math.hypot(*side)
+    up = np.array([y * side[2] - z * side[1], z * side[0] - x * side[2], x * side[1] - y * side[0]])
     angles = np.linspace(0, 2 * np.pi, sides, endpoint=False)
     ring = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
     nxt = np.roll(ring, -1, axis=0)

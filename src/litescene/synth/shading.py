@@ -105,6 +105,32 @@ def _curve(x: float, tones: F32) -> float:
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _gloss(
+    nx: float,
+    ny: float,
+    nz: float,
+    ex: float,
+    ey: float,
+    ez: float,
+    base: float,
+    lit: float,
+    open_sky: float,
+    day: F32,
+) -> tuple[float, float, float]:
+    """Light mirrored by paint or glass with reflectance `base` head-on: sky, and the sun's spot."""
+    cosine = -(nx * ex + ny * ey + nz * ez)
+    mx, my, mz = ex + 2 * cosine * nx, ey + 2 * cosine * ny, ez + 2 * cosine * nz
+    fresnel = (base + 0.75 * (1.0 - abs(cosine)) ** 5) * open_sky
+    level = 0.5 * min(max(mz * 4.0 + 0.35, 0.0), 1.0)
+    spot = 0.6 * max(mx * day[0] + my * day[1] + mz * day[2], 0.0) ** 90 * lit
+    return (
+        fresnel * (0.07 + level * (day[6] + day[9])) + spot * day[3],
+        fresnel * (0.07 + level * (day[7] + day[10])) + spot * day[4],
+        fresnel * (0.07 + level * (day[8] + day[11])) + spot * day[5],
+    )
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def shade(
     triangle: NDArray[np.int32],
     distance: F32,
@@ -194,15 +220,9 @@ def shade(
             ar, ag, ab = row[8], row[8], row[8]
         r, g, b = r * ar, g * ag, b * ab
         if material in (PAINT, GLASS):
-            cosine = -(nx * ex + ny * ey + nz * ez)
-            mx, my, mz = ex + 2 * cosine * nx, ey + 2 * cosine * ny, ez + 2 * cosine * nz
-            fresnel = (0.05 if material == PAINT else 0.12) + 0.75 * (1.0 - abs(cosine)) ** 5
-            level = min(max(mz * 4.0 + 0.35, 0.0), 1.0)
-            r += fresnel * (0.07 + level * (0.5 * day[6] + 0.5 * day[9])) * open_sky[i]
-            g += fresnel * (0.07 + level * (0.5 * day[7] + 0.5 * day[10])) * open_sky[i]
-            b += fresnel * (0.07 + level * (0.5 * day[8] + 0.5 * day[11])) * open_sky[i]
-            shine = max(mx * day[0] + my * day[1] + mz * day[2], 0.0) ** 90 * lit[i] * 1.5
-            r, g, b = r + shine * day[3] * 0.4, g + shine * day[4] * 0.4, b + shine * day[5] * 0.4
+            base = 0.05 if material == PAINT else 0.12
+            gr, gg, gb = _gloss(nx, ny, nz, ex, ey, ez, base, lit[i], open_sky[i], day)
+            r, g, b = r + gr, g + gg, b + gb
         veil = 1.0 - np.exp(-t * length / day[13])
         r += (day[9] * 0.9 - r) * veil
         g += (day[10] * 0.9 - g) * veil

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,15 @@ def _blob(center: tuple[float, ...], radii: tuple[float, ...], surface: int, par
 
 def body(o: Outfit, *, skirt: bool = False, bag: int | None = None) -> Mesh:
     """A standing person 1.75 m tall, facing +x, feet on z = 0, in its seven parts."""
+    plain = _undressed(skirt, bag is not None)
+    surfaces = np.array([o.skin, o.hair, o.top, o.trousers, o.shoes, bag or 0], np.int32)
+    return replace(plain, surface=surfaces[plain.surface])
+
+
+@cache
+def _undressed(skirt: bool, bag: bool) -> Mesh:
+    """The body whose surfaces are the numbers 0 to 4 of an outfit's, and 5 for the bag."""
+    o = Outfit(*range(5))
     pieces = [
         _blob((0.0, 0, 1.62), (0.105, 0.085, 0.135), o.skin, TRUNK),
         _blob((-0.02, 0, 1.665), (0.112, 0.094, 0.11), o.hair, TRUNK),
@@ -73,8 +83,8 @@ def body(o: Outfit, *, skirt: bool = False, bag: int | None = None) -> Mesh:
     ]
     if skirt:
         pieces.append(_limb((0, 0, 1.0), (0, 0, 0.55), 0.17, 0.25, o.top, TRUNK))
-    if bag is not None:
-        pieces.append(_blob((-0.19, 0, 1.2), (0.10, 0.16, 0.22), bag, TRUNK))
+    if bag:
+        pieces.append(_blob((-0.19, 0, 1.2), (0.10, 0.16, 0.22), 5, TRUNK))
     for side, thigh, shin, arm in (
         (1, LEFT_THIGH, LEFT_SHIN, LEFT_ARM),
         (-1, RIGHT_THIGH, RIGHT_SHIN, RIGHT_ARM),
