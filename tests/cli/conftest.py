@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import tiny_bundles
 from litescene.cli import main
 from litescene.runtime import write_metadata
 
@@ -29,16 +29,10 @@ class Ended:
 Call = Callable[..., Ended]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def tiny() -> ModuleType:
     """The models that the runtime's tests build."""
-    path = Path(__file__).parent.parent / "runtime" / "conftest.py"
-    spec = spec_from_file_location("tiny_bundles", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return tiny_bundles
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from litescene.core import BundleError, UnknownNameError
 from litescene.runtime import Bundle, find, shipped, write_metadata
 from litescene.runtime.catalog import write_index
 from litescene.runtime.protobuf import bytes_field
+from tiny_bundles import segmentation_model
 
 
 def _metadata(data: bytes) -> dict[str, str]:
@@ -76,8 +77,6 @@ def test_a_changed_contract_is_found(segmentation_bytes: bytes) -> None:
 
 
 def test_a_model_without_metadata_is_told_how_to_get_them(tmp_path: Path) -> None:
-    from conftest import segmentation_model
-
     path = tmp_path / "plain.onnx"
     path.write_bytes(segmentation_model())
     with pytest.raises(BundleError, match=r"plain\.onnx: .*litescene export .*litescene bundle"):

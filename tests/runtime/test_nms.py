@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ANCHORS
 
 from litescene.runtime.nms import decode, suppress
+from tiny_bundles import ANCHORS
 
 STRIDES = (8, 16, 32)
 

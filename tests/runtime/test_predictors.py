@@ -10,12 +10,12 @@ import PIL.Image
 import pytest
 
 import litescene
-from conftest import segmentation_contract
 from litescene.core import BundleError, Frame, InputError, SegmentationMap, UnknownNameError
 from litescene.runtime import Bundle, Detector, Segmenter, load, network_size
 from litescene.runtime.detection import box_agreement, find_boxes
 from litescene.runtime.engines import default_threads, installed
 from litescene.runtime.segmentation import label_agreement, resize
+from tiny_bundles import segmentation_contract
 
 ENGINE = "openvino-f32" if installed("openvino") else "onnxruntime"
 
