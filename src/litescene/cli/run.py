@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +12,9 @@ from litescene.cli.options import Engine, Limit, OutFolder, Source
 from litescene.cli.progress import progress
 from litescene.cli.table import format_table, number
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
+
+if TYPE_CHECKING:
+    from litescene.scene.view import LiveView
 
 EXAMPLES = (
     "litescene run drive.mp4 --camera fov=60 --out drive/",
@@ -38,7 +43,9 @@ def command(
     ] = DEFAULT_DETECTOR,
     engine: Engine = "auto",
     limit: Limit = None,
-    view: Annotated[bool, typer.Option("--view", help="show the map live in the browser")] = False,
+    view: Annotated[
+        bool, typer.Option("--view", help="show the map live in the browser, until Ctrl-C")
+    ] = False,
 ) -> int:
     """Turn a video into classes, objects, the camera's trajectory and a labelled 3D map.
 
@@ -63,7 +70,19 @@ def command(
             progress=report,
         )
     _print(scene)
-    return INTERRUPTED if scene.interrupted else 0
+    if scene.interrupted:
+        return INTERRUPTED
+    if scene.view is not None:
+        _keep_open(scene.view)
+    return 0
+
+
+def _keep_open(view: LiveView) -> None:
+    """The page lives as long as the program: until Ctrl-C."""
+    print(f"the 3D page stays open at {view.url} until Ctrl-C")
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    view.close()
 
 
 def _print(scene: Any) -> None:

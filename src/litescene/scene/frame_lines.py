@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -47,13 +48,13 @@ class FrameLines:
         self._file.close()
 
 
-def finish_lines(out: Path, odometry: OdometryResult) -> None:
-    """Make `frames.jsonl` of the provisional lines and the final poses, frame by frame.
+def finish_lines(out: Path, odometry: OdometryResult, frames: int) -> None:
+    """Make `frames.jsonl` of the first `frames` provisional lines and the final poses.
 
     Where there is no room for both files, the provisional one stays.
     """
     with atomic_write(out / FRAMES) as file:
-        for row, record in enumerate(_provisional(out)):
+        for row, record in enumerate(islice(_provisional(out), frames)):
             segment = int(odometry.segments[row])
             record["state"] = odometry.states[row]
             record["segment"] = segment if segment >= 0 else None

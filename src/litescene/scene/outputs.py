@@ -67,7 +67,10 @@ class FrameNames:
 
 
 class FrameFiles:
-    """Writes labels, overlay and provisional lines of frame after frame, and keeps moments."""
+    """Writes labels, overlay and provisional lines of frame after frame, and keeps moments.
+
+    `frames` counts those that are written whole; `milliseconds` sums the time of all.
+    """
 
     def __init__(self, out: Path, width: int, height: int) -> None:
         self.out = out
@@ -85,11 +88,11 @@ class FrameFiles:
         """Write one frame; frames come in order."""
         began = time.perf_counter()
         frame = shown.frame
-        # No sync to the disk for each of thousands: a power cut alone could lose them.
+        # The line comes first: it is how a later run knows the label picture for a run's.
+        self._lines.add(_record(shown))
         write_png_labels(self.out / LABELS / f"{shown.name}.png", shown.labels.labels)
         picture = paint(shown)
         self._video.write(picture, frame.time)
-        self._lines.add(_record(shown))
         self.moments.show(frame.time, picture)
         self.frames += 1
         self.milliseconds += (time.perf_counter() - began) * 1e3

@@ -264,8 +264,15 @@ class _Run:
         odometry = self.odometry.finish()
         objects = [] if self.tracker is None else self.tracker.objects_over_time()
         maps = {segment: mapper.result() for segment, mapper in self.mappers.items()}
-        moments = self.files.moments.chosen()
-        return Findings(odometry, maps, objects, self.shares, moments, self.taxonomy)
+        return Findings(
+            self.files.frames,
+            odometry,
+            maps,
+            objects,
+            self.shares,
+            self.files.moments.chosen(),
+            self.taxonomy,
+        )
 
     def _write_model(self, found: Findings) -> None:
         write_sparse_model(

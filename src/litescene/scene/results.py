@@ -51,9 +51,11 @@ class ShareLog:
 class Findings:
     """Everything that a run found, before it is written.
 
-    `maps` by segment; the odometry's main segment gives `trajectory.txt` and `map.ply`.
+    `frames` are written whole; `maps` by segment; the odometry's main segment gives
+    `trajectory.txt` and `map.ply`.
     """
 
+    frames: int
     odometry: OdometryResult
     maps: Mapping[int, SceneMap]
     objects: Sequence[ObjectSummary]
@@ -124,7 +126,7 @@ def _attempt(steps: Sequence[Step]) -> list[OutputError]:
 def _steps(out: Path, found: Findings) -> Iterator[Step]:
     """Small and dear first: on a full disk there may be room for them alone."""
     yield lambda: write_tum(out / "trajectory.txt", found.odometry.trajectory)
-    yield lambda: finish_lines(out, found.odometry)
+    yield lambda: finish_lines(out, found.odometry, found.frames)
     yield lambda: write_ply(out / "map.ply", found.scene_map)
     for number, (segment, path) in enumerate(found.other_segments(), 1):
         yield _bound(write_tum, out / f"trajectory_{number}.txt", path)
