@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from machine import describe_machine
-
 import litescene
 from litescene.core import Frame
+from litescene.core.provenance import provenance
 from litescene.media import open_source
+
+MEMORY_STEP = 100
 
 
 def resident_megabytes() -> float:
@@ -49,8 +49,8 @@ def main() -> None:
     memory: list[float] = []
 
     def progress(done: int, _: int | None) -> None:
-        if done % 100 == 0:
-            memory.append(resident_megabytes())
+        if done % MEMORY_STEP == 0:
+            memory.append(round(resident_megabytes(), 1))
 
     with tempfile.TemporaryDirectory() as out:
         result = litescene.run(
@@ -59,16 +59,15 @@ def main() -> None:
             camera=arguments.camera,
             progress=progress,
         )
-    half = len(memory) // 2
+    summary = result.summary
     record = {
-        "what": "run_speed",
-        "machine": describe_machine(),
+        "benchmark": "run_speed",
+        **provenance(),
         "source": Path(arguments.source).name,
         "size": [frames[0].width, frames[0].height],
-        **{k: result.summary[k] for k in ("frames", "frames_per_second", "milliseconds", "states")},
-        "engines": result.summary["settings"]["engines"],
-        "memory_mb": [round(m, 1) for m in memory],
-        "memory_growth_mb_second_half": round(memory[-1] - statistics.median(memory[half : half + 2]), 1),
+        **{k: summary[k] for k in ("frames", "frames_per_second", "milliseconds", "states")},
+        "engines": summary["settings"]["engines"],
+        "memory_mb": memory,
     }
     print(json.dumps(record, indent=2))
     if arguments.json:

@@ -39,7 +39,7 @@ def resize_to(x: Tensor, like: Tensor) -> Tensor:
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
-def _averaging_matrix(size: int | Tensor, bins: int, like: Tensor) -> Tensor:
+def _averaging_matrix(size: int, bins: int, like: Tensor) -> Tensor:
     """bins×size matrix; row i averages cells floor(i·size/bins) to ceil((i+1)·size/bins)."""
     position = torch.arange(size, device=like.device)
     index = torch.arange(bins, device=like.device)

@@ -7,7 +7,6 @@ finished epoch; on the CPU it ends bit-equal to an uninterrupted run.
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from torch import nn
 
 import litescene
 from litescene.core import DivergedError
+from litescene.core.provenance import commit
 from litescene.training.checkpoint import initialise_from
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe
@@ -201,18 +201,5 @@ class Trainer:
             "result": record,
             "litescene": litescene.__version__,
             "torch": torch.__version__,
-            "commit": _commit_hash(),
+            "commit": commit(),
         }
-
-
-def _commit_hash() -> str | None:
-    """The commit of a source checkout; None for an installed package."""
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here, capture_output=True, text=True, check=True, timeout=10,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
