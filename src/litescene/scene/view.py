@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import cv2
@@ -14,12 +16,14 @@ from litescene.geometry import matrix_to_quaternion_wxyz
 
 _PICTURE_WIDTH = 240
 _PATH_COLOR = (225, 45, 45)
+_HOST = "127.0.0.1"
+"""Only for this machine: pictures of a street are nobody else's business."""
 _SMALLEST_POINT = 1e-3
 _log = logging.getLogger("litescene")
 
 
 class LiveView:
-    """A viser server; `url` is where to look.
+    """A viser server on this machine, for this machine; `url` is where to look.
 
     It serves from threads of its own until `close` or the end of the program.
     """
@@ -30,7 +34,8 @@ class LiveView:
         except ImportError as error:
             raise MissingExtraError("the live 3D page", "view") from error
         self._camera = camera
-        self._server: Any = viser.ViserServer(verbose=False)
+        with redirect_stdout(StringIO()):  # its banner; ours is a log line
+            self._server: Any = viser.ViserServer(host=_HOST, verbose=False)
         self._server.scene.set_up_direction("-y")
         self.url = f"http://localhost:{self._server.get_port()}"
         self._path: list[NDArray[np.float64]] = []
@@ -53,7 +58,7 @@ class LiveView:
         )
         if len(self._path) > 1:
             self._server.scene.add_spline_catmull_rom(
-                "/path", np.asarray(self._path), color=_PATH_COLOR, line_width=2.0
+                "/path", np.asarray(self._path), color=_PATH_COLOR
             )
 
     def show_map(self, scene_map: SceneMap, point_size: float) -> None:
@@ -67,4 +72,5 @@ class LiveView:
 
     def close(self) -> None:
         """Stop serving."""
-        self._server.stop()
+        with redirect_stdout(StringIO()):
+            self._server.stop()

@@ -1,0 +1,105 @@
+"""The live 3D page."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from short_drive import HEIGHT, WIDTH, RunJob
+from test_report import a_page
+
+from litescene.core import Camera, Frame, MissingExtraError
+from litescene.scene import view as view_module
+from litescene.scene.view import LiveView
+
+pytest.importorskip("viser", reason="the live page needs the extra 'view'")
+
+
+@pytest.fixture
+def page(caplog: pytest.LogCaptureFixture) -> Any:
+    with caplog.at_level(logging.INFO, "litescene"):
+        live = LiveView(Camera.from_fov(WIDTH, HEIGHT, 70))
+    assert live.url in caplog.text
+    yield live
+    live.close()
+
+
+def test_the_page_is_served_while_poses_and_maps_come(page: Any) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    for step in range(3):
+        pose = np.eye(4)
+        pose[2, 3] = step
+        page.show_camera(pose, image)
+        page.show_map(a_page().scene_map, 0.05)
+    page.show_map(a_page().scene_map, 0.0)  # before the first voxel has a size
+    with urllib.request.urlopen(page.url, timeout=20) as answer:
+        assert answer.status == 200
+        assert b"<html" in answer.read().lower()
+
+
+def test_the_page_is_for_this_machine_alone_and_gone_once_closed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    live = LiveView(Camera.from_fov(WIDTH, HEIGHT, 70))
+    port = int(live.url.rpartition(":")[2])
+    live.close()
+    with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_without_viser_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "viser", None)
+    with pytest.raises(MissingExtraError, match=r"litescene\[view\]"):
+        LiveView(Camera.from_fov(WIDTH, HEIGHT, 70))
+
+
+class Recorder:
+    """Stands in for the page, and counts."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.url, self.calls = "http://here", []
+
+    def show_camera(self, pose: np.ndarray, image: np.ndarray) -> None:
+        self.calls.append("camera")
+
+    def show_map(self, scene_map: object, point_size: float) -> None:
+        self.calls.append("map")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_a_run_shows_camera_and_map_and_leaves_the_page_open(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("litescene.scene.pipeline.LiveView", Recorder)
+    scene = run_job(drive, view=True)
+    assert isinstance(scene.view, Recorder)
+    assert scene.view.calls.count("camera") >= 2
+    assert scene.view.calls.count("map") >= 2
+    assert "close" not in scene.view.calls
+
+
+def test_a_run_that_fails_closes_the_page(
+    drive: list[Frame], run_job: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Recorder] = []
+    monkeypatch.setattr(
+        "litescene.scene.pipeline.LiveView", lambda lens: made.append(Recorder(lens)) or made[0]
+    )
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(Exception, match="choose another name"):
+        run_job(drive, view=True)
+    assert made[0].calls == ["close"]
+
+
+def test_the_module_loads_without_viser() -> None:
+    assert "viser" not in vars(view_module)
