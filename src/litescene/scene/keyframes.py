@@ -60,7 +60,6 @@ class SparseMap:
         if keyframe.index != len(self.keyframes):
             raise ValueError(f"keyframe {keyframe.index} cannot follow {len(self.keyframes) - 1}")
         self.keyframes.append(keyframe)
-        self.landmarks.last_seen[keyframe.ids] = keyframe.index
 
     def triangulate(self, keyframe: Keyframe) -> Ints:
         """Place the landmarks that `keyframe` sees from far enough; returns those that disagree."""

@@ -14,7 +14,7 @@ class Landmarks:
     """Every corner ever followed has an id here; it becomes a landmark when its depth is known.
 
     `points` n×3 (world), `known` n (depth known), `origin` n (keyframe that saw it first),
-    `origin_rays` n×2 (where, in normalised coordinates), `last_seen` n (last keyframe with it).
+    `origin_rays` n×2 (where, in normalised coordinates).
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,6 @@ class Landmarks:
         self._known = np.zeros(4096, bool)
         self._origin = np.zeros(4096, np.int64)
         self._origin_rays = np.zeros((4096, 2))
-        self._last_seen = np.zeros(4096, np.int64)
 
     def __len__(self) -> int:
         return self._count
@@ -48,11 +47,6 @@ class Landmarks:
         """Normalised image coordinates of the first sight, n×2."""
         return self._origin_rays[: self._count]
 
-    @property
-    def last_seen(self) -> Ints:
-        """Index of the last keyframe that observed each, n."""
-        return self._last_seen[: self._count]
-
     def add(self, keyframe: int, rays: Floats) -> Ints:
         """Ids for corners first seen by `keyframe` at `rays` (n×2)."""
         first, count = self._count, len(rays)
@@ -60,7 +54,6 @@ class Landmarks:
         self._count += count
         ids = np.arange(first, first + count)
         self._origin[ids], self._origin_rays[ids] = keyframe, rays
-        self._last_seen[ids] = keyframe
         return ids
 
     def place(self, ids: Ints, points: Floats) -> None:
@@ -77,7 +70,7 @@ class Landmarks:
         if count <= capacity:
             return
         capacity = max(2 * capacity, count)
-        for name in ("_points", "_known", "_origin", "_origin_rays", "_last_seen"):
+        for name in ("_points", "_known", "_origin", "_origin_rays"):
             old = getattr(self, name)
             new = np.zeros((capacity, *old.shape[1:]), old.dtype)
             new[: len(old)] = old

@@ -111,7 +111,7 @@ class Odometry:
         keyframes, loops, inliers = len(self.map.keyframes), len(self.loops), 0
         if self._state == "tracking":
             inliers = self._follow_map(grey, mask)
-        elif self._state == "lost":
+        if self._state == "lost":
             inliers = self._recover(grey, mask)
         if self._state != "tracking" and self._starter is not None:
             inliers = self._try_start(grey, mask)

@@ -32,7 +32,7 @@ _LARGEST_DISTANCE = 60
 """Hamming distance of 256 bits beyond which two descriptors do not match."""
 _RATIO = 0.85
 """A match must be this much better than the second best."""
-_CANDIDATES = 5
+_CANDIDATES = 3
 """Keyframes that are matched in full to a picture from somewhere."""
 
 
