@@ -35,22 +35,28 @@ for verb in VERBS:
 MAIN_JOB = """
 import sys
 from pathlib import Path
-import numpy as np
-import litescene
-from litescene.core import Frame
+sys.path.insert(0, sys.argv[4])
+from short_drive import COUNT, HEIGHT, WIDTH, assert_whole, frames_of
+from litescene.cli import main
+from litescene.media import VideoWriter
 
-rng = np.random.default_rng(0)
-grain = rng.integers(0, 256, (60, 120, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-frames = [
-    Frame(i, i / 10, np.ascontiguousarray(grain[100:340, 4 * i : 4 * i + 320])) for i in range(12)
-]
-out = Path(sys.argv[2])
-scene = litescene.run(frames, out=out, camera="fov=60", segment=sys.argv[1], detect=None,
-                      engine="onnxruntime")
-assert scene.summary["frames"] == 12
-for name in ("summary.json", "frames.jsonl", "overlay.mp4", "report.html"):
-    assert (out / name).stat().st_size > 0, name
-assert len(list((out / "labels").iterdir())) == 12
+segmenter, detector, place = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+with VideoWriter(place / "drive.mp4", WIDTH, HEIGHT, 10) as video:
+    for frame in frames_of():
+        video.write(frame.image, frame.time)
+usual = ["--segment", segmenter, "--detect", detector, "--engine", "onnxruntime"]
+for verb in (["run"], ["segment", "--model", segmenter], ["detect", "--model", detector]):
+    words = usual if verb == ["run"] else usual[-2:]
+    try:
+        main([*verb, str(place / "drive.mp4"), "--out", str(place / verb[0]), *words])
+    except SystemExit as ended:
+        assert ended.code == 0, (verb, ended.code)
+summary = assert_whole(place / "run", COUNT)
+assert summary["states"]["tracking"] == COUNT
+assert summary["map"]["points"] > 500
+assert summary["objects"] > 0
+assert len(list((place / "segment" / "labels").iterdir())) == COUNT
+assert (place / "detect" / "detections.jsonl").stat().st_size > 0
 """
 
 
@@ -67,8 +73,11 @@ def test_every_module_of_the_main_job_and_every_verb_loads_without_pytorch() -> 
 
 
 @pytest.mark.slow
-def test_the_main_job_runs_without_pytorch(tmp_path: Path, building_bundle: Path) -> None:
-    start(MAIN_JOB, building_bundle, tmp_path / "out")
+def test_the_main_job_runs_without_pytorch(
+    tmp_path: Path, building_bundle: Path, boxes_bundle: Path
+) -> None:
+    helpers = Path(__file__).parent / "scene"
+    start(MAIN_JOB, building_bundle, boxes_bundle, tmp_path, helpers)
 
 
 def test_training_verbs_say_which_extra_is_missing() -> None:
@@ -81,3 +90,20 @@ main(["train", "pp_liteseg_t_camvid"])
     )
     assert done.returncode == 2
     assert done.stderr == ("litescene: training needs an extra: pip install 'litescene[train]'\n")
+
+
+@pytest.fixture
+def boxes_bundle(tmp_path: Path) -> Path:
+    """The tiny detector of the runtime's tests."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    from litescene.runtime import write_metadata
+
+    spec = spec_from_file_location("tiny", Path(__file__).parent / "runtime" / "conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    tiny = module_from_spec(spec)
+    spec.loader.exec_module(tiny)
+    path = tmp_path / "boxes.onnx"
+    path.write_bytes(write_metadata(tiny.detection_model(), tiny.detection_contract()))
+    return path
