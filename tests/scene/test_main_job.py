@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -157,3 +158,26 @@ def test_a_live_source_drops_frames_instead_of_waiting(
     numbers = [r["frame"] for r in records(scene.out)]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 59  # the newest frame is never the one that goes
+
+
+@pytest.mark.slow
+def test_pictures_are_let_go_while_the_run_goes_on(drive: list[Frame], run_job: RunJob) -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def given() -> Iterator[Frame]:
+        for index in range(100):
+            place = index % (2 * COUNT - 2)
+            image = drive[min(place, 2 * COUNT - 2 - place)].image.copy()  # there and back
+            alive.append(weakref.ref(image))
+            yield Frame(index, index / 10, image)
+
+    def count(done: int, total: int | None) -> None:
+        nonlocal most
+        most = max(most, sum(one() is not None for one in alive))
+
+    scene = run_job(given(), progress=count)
+    assert scene.summary["frames"] == 100
+    assert scene.summary["keyframes"] >= 8
+    # three queues of 3, 3 and 4 frames, one at work in each thread, the neighbours of keyframes
+    assert most <= 35

@@ -103,6 +103,33 @@ def test_a_stopped_run_is_finished_and_valid(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_stopped_labelling_is_finished_and_valid(
+    number: signal.Signals, long_drive: Path, segmenter_file: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "litescene.cli", "segment", str(long_drive), "--out", str(out),
+               "--model", str(segmenter_file), "--engine", "onnxruntime"]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        until = time.monotonic() + PATIENCE
+        while len(list(out.glob("labels/*.png"))) < 12:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        for _ in range(3):
+            process.send_signal(number)
+            time.sleep(0.01)
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == (
+        "litescene: interrupted; the frames so far are kept, and their files are valid"
+    )
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["complete"] is False
+    with open_source(out / "overlay.mp4") as overlay:
+        assert len(list(overlay)) == summary["frames"] == len(list((out / "labels").iterdir()))
+
+
+@pytest.mark.slow
 def test_a_killed_run_leaves_the_frames_so_far_and_the_next_one_cleans_up(
     start: Start, long_drive: Path, drive_file: Path, tmp_path: Path
 ) -> None:

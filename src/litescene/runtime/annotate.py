@@ -22,6 +22,7 @@ from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import Detector
 from litescene.runtime.records import BoxRecords, LabelRecords, Overlay, Records
 from litescene.runtime.segmentation import Segmenter
+from litescene.runtime.stopping import StopSignals
 from litescene.runtime.stream import BoundedStream
 
 OnFrame = Callable[[int, int | None], None]
@@ -58,7 +59,7 @@ def segment_source(
         on_frame: called after every frame.
 
     Raises `SourceError`, `BundleError`, `UnknownNameError` or `OutputError`. Whatever ends the
-    work, Ctrl-C too, the files written so far are whole.
+    work, Ctrl-C and SIGTERM too, the files written so far are whole.
     """
     job = _Job("segment", source, out, limit, on_frame)
     return _annotate(job, Segmenter(model, engine), LabelRecords)
@@ -129,13 +130,14 @@ class _Clock:
 def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -> Annotation:
     folder, single, clock, complete = job.folder, job.single, _Clock(), False
     with ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
         source = stack.enter_context(open_source(job.source, limit=job.limit))
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
         records = stack.enter_context(kind(folder, single))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
         frames = stack.enter_context(BoundedStream(source, live=source.live))
         try:
-            for frame in frames:
+            for frame in signals.until_stopped(frames):
                 clock.lap("read")
                 result = predictor(frame)
                 clock.lap("predict")
@@ -146,6 +148,8 @@ def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -
                 clock.frames += 1
                 if job.on_frame is not None:
                     job.on_frame(clock.frames, source.frame_count)
+            if signals.stopped:
+                raise KeyboardInterrupt
             complete = True
         finally:
             summary = _summary(job, predictor, source, clock) | records.facts()

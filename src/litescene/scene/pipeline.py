@@ -17,6 +17,7 @@ from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
 from litescene.media.camera_files import fit_camera, read_camera
 from litescene.runtime import BoundedStream, Detector, Segmenter
+from litescene.runtime.stopping import StopSignals
 from litescene.scene.depth import EpipolarDepth
 from litescene.scene.instances import instance_picture
 from litescene.scene.mapping import Mapper, Rectifier
@@ -27,7 +28,6 @@ from litescene.scene.outputs import FrameFiles, FrameNames, Shown
 from litescene.scene.perception import Perceived, Perception
 from litescene.scene.results import Findings, ShareLog, write_findings
 from litescene.scene.sparse_model import LandmarkColors, write_sparse_model
-from litescene.scene.stopping import StopSignals
 from litescene.scene.summary import counts_of, milliseconds_of, versions, warnings_of
 from litescene.scene.view import LiveView
 from litescene.scene.worker import InOrder
@@ -35,7 +35,6 @@ from litescene.scene.worker import InOrder
 DEFAULT_CAMERA = "fov=70"
 SEGMENTER = "pp_liteseg_t"
 DETECTOR = "yolov5_lite_s"
-_POLL_SECONDS = 0.2
 
 ProgressCallback = Callable[[int, int | None], None]
 
@@ -195,12 +194,7 @@ class _Run:
         with BoundedStream(self.source, 3, live=live) as frames:
             try:
                 with BoundedStream(self.perception.over(frames), 1 if live else 3) as perceived:
-                    while not signals.stopped:
-                        if not perceived.ready(_POLL_SECONDS):
-                            continue
-                        item = next(perceived, None)
-                        if item is None:
-                            return
+                    for item in signals.until_stopped(perceived):
                         self._step(item)
                         if progress is not None:
                             progress(self.shares.frames, self.source.frame_count)

@@ -1,14 +1,20 @@
-"""Ctrl-C and SIGTERM end a run between two frames, never in the middle of one."""
+"""Ctrl-C and SIGTERM end a job between two frames, never in the middle of one."""
 
 from __future__ import annotations
 
 import logging
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
+
+from litescene.runtime.stream import BoundedStream
+
+Item = TypeVar("Item")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_POLL_SECONDS = 0.2
 _log = logging.getLogger("litescene")
 
 
@@ -39,6 +45,15 @@ class StopSignals:
         for number, handler in self._before.items():
             # None: it was not set from Python, and cannot be set again from there.
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+    def until_stopped(self, stream: BoundedStream[Item]) -> Iterator[Item]:
+        """The stream's items, up to its end or the first signal."""
+        while not self.stopped:
+            if stream.ready(_POLL_SECONDS):
+                item = next(stream, None)
+                if item is None:
+                    return
+                yield item
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again, self.stopped = self.stopped, True
