@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -158,6 +161,49 @@ def test_a_live_source_drops_frames_instead_of_waiting(
     numbers = [r["frame"] for r in records(scene.out)]
     assert numbers == sorted(numbers)
     assert numbers[-1] == 59  # the newest frame is never the one that goes
+
+
+class StuckCamera(LiveCamera):
+    """Gives its frames, and then nothing, for as long as nobody lets go."""
+
+    let_go = threading.Event()
+
+    def _frames(self) -> Iterator[Frame]:
+        yield from self._given
+        self.let_go.wait(60)
+
+
+def test_ctrl_c_ends_a_run_whose_camera_is_stuck(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "open_source", lambda spec, limit: StuckCamera(spec, limit))
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    press = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+
+    def first(done: int, total: int | None) -> None:
+        if done == 1:
+            press.start()
+
+    scene = run_job(drive[:3], progress=first)
+    StuckCamera.let_go.set()
+    assert scene.interrupted
+    assert "ended early by the user" in assert_whole(scene.out)["warnings"]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_run_in_another_thread_leaves_the_signals_alone(
+    drive: list[Frame], run_job: RunJob
+) -> None:
+    handlers = []
+
+    def note(done: int, total: int | None) -> None:
+        handlers.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    worker = threading.Thread(target=lambda: run_job(drive[:2], progress=note))
+    worker.start()
+    worker.join(timeout=60)
+    assert handlers == [before] * 2
 
 
 @pytest.mark.slow

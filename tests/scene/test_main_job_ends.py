@@ -40,7 +40,9 @@ def start(segmenter_file: Path) -> Iterator[Start]:
     """Start `litescene run` in a process; what still runs in the end is killed."""
     processes = []
 
-    def run(source: Path, out: Path, *words: str, largest_file: int = 0) -> subprocess.Popen[str]:
+    def run(
+        source: Path, out: Path, *words: str, largest_file: int = 0, threads: int = 1
+    ) -> subprocess.Popen[str]:
         command = [
             *(sys.executable, "-m", "litescene.cli", "run", str(source), "--out", str(out)),
             *("--segment", str(segmenter_file), "--detect", "none", "--engine", "onnxruntime"),
@@ -56,7 +58,7 @@ def start(segmenter_file: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            env=os.environ | dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"), str(threads)),
             preexec_fn=limit,
         )
         processes.append(process)
@@ -207,3 +209,16 @@ def test_a_file_that_may_grow_no_further_is_one_line(
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["complete"] is False
     assert (tmp_path / "out/report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_number_of_threads_does_not_change_a_byte(
+    start: Start, drive_file: Path, tmp_path: Path
+) -> None:
+    for threads in (1, 3):
+        process = start(drive_file, tmp_path / str(threads), threads=threads)
+        _, said = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, said
+    for name in ("trajectory.txt", "map.ply", "frames.jsonl", "map/points3D.txt"):
+        one, three = ((tmp_path / str(n) / name).read_bytes() for n in (1, 3))
+        assert one == three, name

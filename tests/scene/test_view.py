@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import threading
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from short_drive import HEIGHT, WIDTH, RunJob
 from test_report import a_page
 
+from litescene.cli import run as run_verb
 from litescene.core import Camera, Frame, MissingExtraError
 from litescene.scene import view as view_module
 from litescene.scene.view import LiveView
@@ -103,3 +105,17 @@ def test_a_run_that_fails_closes_the_page(
 
 def test_the_module_loads_without_viser() -> None:
     assert "viser" not in vars(view_module)
+
+
+def test_the_command_keeps_the_page_open_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Pressed(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            raise KeyboardInterrupt
+
+    page = Recorder(Camera.from_fov(WIDTH, HEIGHT, 70))
+    monkeypatch.setattr(run_verb.threading, "Event", Pressed)
+    run_verb._keep_open(page)  # type: ignore[arg-type]
+    assert page.calls == ["close"]
+    assert "http://here" in capsys.readouterr().out
