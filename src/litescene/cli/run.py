@@ -50,8 +50,8 @@ def command(
     """Turn a video into classes, objects, the camera's trajectory and a labelled 3D map.
 
     The folder gets trajectory.txt (TUM), map.ply, map/ (COLMAP), frames.jsonl, labels/,
-    overlay.mp4, summary.json and report.html. Ctrl-C ends early: what was done is finished and
-    valid.
+    overlay.mp4, summary.json and report.html; results of an earlier run in it are replaced.
+    Ctrl-C ends early: what was done is finished and valid.
     """
     from litescene.runtime.annotate import result_folder
     from litescene.scene import run
