@@ -122,6 +122,16 @@ def test_label_pictures_that_no_run_wrote_are_never_touched(
     assert [p.name for p in mine.parent.parent.iterdir()] == ["labels"]
 
 
+@pytest.mark.parametrize("name", ["overlay.mp4", "labels", "labels/*.png", "../out/overlay.mp4"])
+def test_a_source_that_is_a_result_in_the_same_folder_is_refused_and_kept(
+    name: str, drive: list[Frame], run_job: RunJob
+) -> None:
+    out = run_job(drive[:2]).out
+    with pytest.raises(OutputError, match="choose another folder"):
+        run_job(out / name)
+    assert_whole(out, 2)
+
+
 def test_frames_are_named_after_their_pictures_and_never_share_a_file(
     drive: list[Frame], run_job: RunJob
 ) -> None:

@@ -29,13 +29,19 @@ _UNFINISHED = re.compile(r"\..+\.\d+-\d+\.part")
 """Files of `media.atomic` that a killed process left."""
 
 
-def prepare_folder(out: Path) -> None:
+def prepare_folder(out: Path, source: Path | None = None) -> None:
     """Make `out` with its `labels/`, without any result of an earlier run.
 
     Label pictures are removed when the frame lines of the earlier run name them; label pictures
-    that no run wrote may be somebody's work, and are an `OutputError`.
+    that no run wrote may be somebody's work, and are an `OutputError`, as is a `source` (file,
+    folder or glob) that is itself a result in `out`.
     """
     labels = out / LABELS
+    if source is not None and _is_result(source.resolve(), out.resolve()):
+        raise OutputError(
+            f"the source {source} is a result in {out}, which a run there replaces; choose "
+            "another folder for the results"
+        )
     try:
         labels.mkdir(parents=True, exist_ok=True)
         earlier = [out / name for name in (FRAMES, FRAMES_PART) if (out / name).is_file()]
@@ -50,6 +56,10 @@ def prepare_folder(out: Path) -> None:
             path.unlink(missing_ok=True)
     except OSError as error:
         raise output_error(out, error) from error
+
+
+def _is_result(source: Path, out: Path) -> bool:
+    return source == out / OVERLAY or out / LABELS in (source, *source.parents)
 
 
 def _known(out: Path, labels: Path) -> Iterator[Path]:

@@ -104,6 +104,7 @@ def run(
         lens = _camera(camera, opened)
         page = LiveView(lens) if view else None
         try:
+            prepare_folder(Path(out), Path(source) if isinstance(source, (str, Path)) else None)
             job = _Run(opened, lens, segmenter, detector, Path(out), seed, page)
             return job.go(settings, progress)
         except BaseException:
@@ -149,7 +150,6 @@ class _Run:
         if self.tracker is not None:
             self.milliseconds["tracking of objects"] = 0.0
         self.dropped = 0
-        prepare_folder(out)
         self.files = FrameFiles(out, source.width, source.height)
         self.writer, self.map_worker = InOrder("write"), InOrder("map")
 
