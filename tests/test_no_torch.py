@@ -95,15 +95,9 @@ main(["train", "pp_liteseg_t_camvid"])
 @pytest.fixture
 def boxes_bundle(tmp_path: Path) -> Path:
     """The tiny detector of the runtime's tests."""
-    from importlib.util import module_from_spec, spec_from_file_location
-
     from litescene.runtime import write_metadata
+    from tiny_bundles import detection_contract, detection_model
 
-    spec = spec_from_file_location("tiny", Path(__file__).parent / "runtime" / "conftest.py")
-    assert spec is not None
-    assert spec.loader is not None
-    tiny = module_from_spec(spec)
-    spec.loader.exec_module(tiny)
     path = tmp_path / "boxes.onnx"
-    path.write_bytes(write_metadata(tiny.detection_model(), tiny.detection_contract()))
+    path.write_bytes(write_metadata(detection_model(), detection_contract()))
     return path

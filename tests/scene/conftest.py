@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from short_drive import HEIGHT, WIDTH, RunJob, frames_of
 
 import litescene
+import tiny_bundles
 from litescene.core import Frame
 from litescene.media import VideoWriter
 from litescene.runtime import write_metadata
 from litescene.scene import SceneResult
-
-
-@pytest.fixture(scope="session")
-def tiny() -> ModuleType:
-    """The models that the runtime's tests build."""
-    path = Path(__file__).parent.parent / "runtime" / "conftest.py"
-    spec = spec_from_file_location("tiny_bundles", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")
@@ -42,18 +29,18 @@ def own_cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def segmenter_file(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def segmenter_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundles") / "seg.onnx"
-    contract = tiny.segmentation_contract((HEIGHT, WIDTH))
-    path.write_bytes(write_metadata(tiny.segmentation_model(), contract))
+    contract = tiny_bundles.segmentation_contract((HEIGHT, WIDTH))
+    path.write_bytes(write_metadata(tiny_bundles.segmentation_model(), contract))
     return path
 
 
 @pytest.fixture(scope="session")
-def detector_file(tiny: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def detector_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bundles") / "det.onnx"
-    contract = replace(tiny.detection_contract(), thresholds={"score": 0.93, "iou": 0.5})
-    path.write_bytes(write_metadata(tiny.detection_model(), contract))
+    contract = replace(tiny_bundles.detection_contract(), thresholds={"score": 0.93, "iou": 0.5})
+    path.write_bytes(write_metadata(tiny_bundles.detection_model(), contract))
     return path
 
 

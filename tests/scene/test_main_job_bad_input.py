@@ -28,6 +28,7 @@ from litescene.media import VideoWriter
 from litescene.runtime import Segmenter
 from litescene.scene.mapping import Mapper
 from litescene.scene.outputs import FrameFiles
+from tiny_bundles import segmentation_model
 
 
 @pytest.fixture(autouse=True)
@@ -122,10 +123,9 @@ def test_a_bad_bundle_is_refused_before_a_folder_is_made(
     segmenter_file: Path,
     detector_file: Path,
     tmp_path: Path,
-    tiny: Any,
 ) -> None:
     bare, damaged = tmp_path / "bare.onnx", tmp_path / "damaged.onnx"
-    bare.write_bytes(tiny.segmentation_model())
+    bare.write_bytes(segmentation_model())
     content = bytearray(segmenter_file.read_bytes())
     content[len(content) // 3] ^= 1
     damaged.write_bytes(content)
