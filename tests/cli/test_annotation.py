@@ -44,6 +44,54 @@ def test_segment_writes_labels_video_and_summary_of_a_folder(
     assert "p3.png" in ended.out
 
 
+def segment(call: Any, source: Path | str, model: Path, *more: str) -> Any:
+    return call("segment", source, "--model", model, "--engine", "onnxruntime", *more)
+
+
+def test_pictures_of_the_same_name_in_two_folders_get_label_files_of_their_own(
+    call: Any, pictures: Path, segmenter_file: Path, place: Path
+) -> None:
+    (place / "other").mkdir()
+    (place / "other" / "p1.png").write_bytes((pictures / "p2.png").read_bytes())
+    ended = segment(call, "*/p1.png", segmenter_file, "--out", "o")
+    assert ended.code == 0, ended.err
+    lines = [json.loads(line) for line in (place / "o/labels.jsonl").read_text().splitlines()]
+    assert [(line["frame"], line["name"]) for line in lines] == [(0, "p1"), (1, "p1_000001")]
+    segmenter = litescene.load(segmenter_file, "onnxruntime")
+    for line, source in zip(lines, ("other/p1.png", "pictures/p1.png"), strict=True):
+        np.testing.assert_array_equal(
+            read_labels(place / f"o/labels/{line['name']}.png"), segmenter(place / source).labels
+        )
+
+
+def test_segmenting_again_leaves_no_label_of_the_time_before(
+    call: Any, pictures: Path, segmenter_file: Path, place: Path
+) -> None:
+    assert segment(call, pictures, segmenter_file).code == 0
+    labels = place / "pictures_segment" / "labels"
+    (labels / "mine.txt").write_text("not of a job")
+    (pictures / "p1.png").unlink()
+    assert segment(call, pictures, segmenter_file).code == 0
+    assert sorted(p.name for p in labels.iterdir()) == ["mine.txt", "p0.png", "p2.png"]
+
+
+def test_labels_that_segment_did_not_write_and_its_own_results_as_a_source_are_refused(
+    call: Any, pictures: Path, segmenter_file: Path, place: Path
+) -> None:
+    mine = place / "o" / "labels" / "a.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"hours of work")
+    ended = segment(call, pictures, segmenter_file, "--out", "o")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "no segment wrote" in ended.err
+    assert mine.read_bytes() == b"hours of work"
+    assert segment(call, pictures, segmenter_file, "--out", "own").code == 0
+    ended = segment(call, "own/overlay.mp4", segmenter_file, "--out", "own")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "choose another folder" in ended.err
+    assert (place / "own/overlay.mp4").is_file()
+
+
 def test_detect_writes_one_line_of_objects_per_frame(
     call: Any, pictures: Path, detector_file: Path, place: Path
 ) -> None:

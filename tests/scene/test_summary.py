@@ -1,4 +1,4 @@
-"""`summary.json` and the provisional lines: valid JSON, or an error that says why not."""
+"""`summary.json`: valid JSON, or an error that says why not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from short_drive import RunJob, assert_whole
 
-from litescene.core import Frame, OutputError
+from litescene.core import Frame
 from litescene.scene import summary
-from litescene.scene.frame_lines import FrameLines
 
 
 def test_numpy_numbers_and_paths_become_plain() -> None:
@@ -64,18 +63,3 @@ def test_a_callers_ctrl_c_between_frames_ends_the_run_as_any_other(
     scene = run_job(drive, progress=stop, limit=np.int64(9))
     assert scene.interrupted
     assert assert_whole(scene.out, 4)["settings"]["limit"] == 9
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_line_that_does_not_fit_on_the_disk_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "frames.jsonl.part").symlink_to("/dev/full")
-    lines = FrameLines(tmp_path)
-    with pytest.raises(OutputError, match="the disk is full"):
-        lines.add({"frame": 0})
-    lines.close()
-
-
-def test_lines_that_cannot_be_begun_are_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "frames.jsonl.part").mkdir()
-    with pytest.raises(OutputError, match=r"frames\.jsonl\.part"):
-        FrameLines(tmp_path)

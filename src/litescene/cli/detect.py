@@ -30,7 +30,7 @@ def command(
 
     A picture gives NAME_detections.jsonl and NAME_overlay.png in the current folder.
     Everything else gives detections.jsonl (one line a frame), overlay.mp4 and summary.json
-    in NAME_detect/.
+    in NAME_detect/; results of an earlier time in it are replaced.
     """
     from litescene.runtime.annotate import detect_source
 

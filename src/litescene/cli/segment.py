@@ -29,7 +29,8 @@ def command(
     """Label every pixel of a picture, folder, video, stream or camera.
 
     A picture gives NAME_labels.png (class indices) and NAME_overlay.png in the current folder.
-    Everything else gives labels/*.png, overlay.mp4 and summary.json in NAME_segment/.
+    Everything else gives labels/*.png, labels.jsonl (their times), overlay.mp4 and summary.json
+    in NAME_segment/; results of an earlier time in it are replaced.
     """
     from litescene.runtime.annotate import segment_source
 

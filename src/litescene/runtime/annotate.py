@@ -1,7 +1,8 @@
 """A predictor over a whole source: labels or objects of every frame, and pictures of them.
 
 A single picture gives `NAME_overlay.png` with `NAME_labels.png` or `NAME_detections.jsonl`;
-everything else gives `overlay.mp4`, `labels/` or `detections.jsonl`, and `summary.json`.
+everything else gives `overlay.mp4`, `labels/` with `labels.jsonl` or `detections.jsonl`, and
+`summary.json`, in a folder without results of an earlier job of the kind.
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -
         signals = stack.enter_context(StopSignals())
         source = stack.enter_context(open_source(job.source, limit=job.limit))
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
+        if not single:
+            kind.prepare(folder, Path(job.source))
         records = stack.enter_context(kind(folder, single))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
         frames = stack.enter_context(BoundedStream(source, live=source.live))

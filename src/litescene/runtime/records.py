@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 
 from litescene.core import Detections, Frame, Image, SegmentationMap
-from litescene.media.atomic import output_error, write_atomic
+from litescene.media.atomic import write_atomic
+from litescene.media.frame_names import FrameNames
+from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
 from litescene.media.pictures import write_png_labels
+from litescene.media.result_folder import LABELS, OVERLAY, ResultFiles, prepare_folder
 from litescene.media.video_writer import VideoWriter
 
 
 class Records(ABC):
     """Keeps the results of each frame and draws them; a context manager.
 
-    `single` is the stem of a single picture, or empty for a sequence. Whatever ends the work,
-    the files written so far are whole.
+    `folder` must be ready, for a sequence by `prepare`. `single` is the stem of a single
+    picture, or empty for a sequence. Whatever ends the work, the files written so far are whole.
     """
 
+    kept: ClassVar[ResultFiles]
+    """What a sequence leaves in its folder."""
     files: list[str]
 
     def __init__(self, folder: Path, single: str) -> None:
         self._folder, self._single = folder, single
+
+    @classmethod
+    def prepare(cls, folder: Path, source: Path) -> None:
+        """Make the folder of a sequence, or clear it of what the same job left there."""
+        prepare_folder(folder, cls.kept, source)
 
     def __enter__(self) -> Self:
         return self
@@ -48,44 +57,56 @@ class Records(ABC):
 
 
 class LabelRecords(Records):
-    """One index PNG per frame, named after the frame's file or its index."""
+    """One index PNG per frame; for a sequence also one line of JSON: index, time and name."""
+
+    kept = ResultFiles("segment", lines=("labels.jsonl",))
 
     def __init__(self, folder: Path, single: str) -> None:
         super().__init__(folder, single)
-        self.files = [f"{single}_labels.png" if single else "labels/"]
+        lines = self.kept.lines[0]
+        self.files = [f"{single}_labels.png"] if single else [f"{LABELS}/", lines]
+        self._lines = None if single else JsonLines(folder / lines)
+        self._names = FrameNames()
         self._sums: dict[str, float] = {}
         self._frames = 0
 
     def add(self, frame: Frame, result: SegmentationMap) -> Image:
         """Write the labels; the overlay mixes class colours in and has a legend."""
-        name = frame.name or f"{frame.index:06d}"
-        path = self.files[0] if self._single else f"labels/{name}.png"
-        write_png_labels(self._folder / path, result.labels)
+        write_png_labels(self._folder / self._file_of(frame), result.labels)
         for class_name, share in result.shares().items():
             self._sums[class_name] = self._sums.get(class_name, 0.0) + share
         self._frames += 1
         overlay = blend_labels(frame.image, result.labels, result.taxonomy.palette)
         return draw_legend(overlay, result.taxonomy)
 
+    def close(self) -> None:
+        """Close the lines."""
+        if self._lines is not None:
+            self._lines.close()
+
     def facts(self) -> dict[str, Any]:
         """Mean share of the picture per class."""
         return {"shares": {n: round(s / self._frames, 6) for n, s in self._sums.items()}}
+
+    def _file_of(self, frame: Frame) -> str:
+        if self._lines is None:
+            return self.files[0]
+        name = self._names.give(frame)
+        # The line comes first: it is how a later job knows the label picture for one of its kind.
+        self._lines.add({"frame": frame.index, "time": round(frame.time, 6), "name": name})
+        return f"{LABELS}/{name}.png"
 
 
 class BoxRecords(Records):
     """One line of JSON per frame: index, time, name, and the objects."""
 
+    kept = ResultFiles("detect", fixed=("detections.jsonl",))
+
     def __init__(self, folder: Path, single: str) -> None:
         super().__init__(folder, single)
-        self.files = [f"{single}_detections.jsonl" if single else "detections.jsonl"]
-        self._path = folder / self.files[0]
+        self.files = [f"{single}_detections.jsonl" if single else self.kept.fixed[0]]
+        self._lines = JsonLines(folder / self.files[0])
         self._counts: dict[str, int] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            # Buffered by lines, so that whatever ends the work leaves whole records.
-            self._file = open(self._path, "w", buffering=1, encoding="utf-8")  # noqa: SIM115
-        except OSError as error:
-            raise output_error(self._path, error) from error
 
     def add(self, frame: Frame, result: Detections) -> Image:
         """Write a line; the overlay has the boxes."""
@@ -94,15 +115,12 @@ class BoxRecords(Records):
             del record["id"]  # nothing is tracked here
             self._counts[record["class"]] = self._counts.get(record["class"], 0) + 1
         line = {"frame": frame.index, "time": round(frame.time, 6), "name": frame.name}
-        try:
-            self._file.write(json.dumps({**line, "objects": objects}) + "\n")
-        except OSError as error:
-            raise output_error(self._path, error) from error
+        self._lines.add({**line, "objects": objects})
         return draw_detections(frame.image.copy(), result)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the lines."""
+        self._lines.close()
 
     def facts(self) -> dict[str, Any]:
         """Objects found per class, summed over the frames."""
@@ -113,7 +131,7 @@ class Overlay:
     """Drawn frames: a PNG for a single picture, else a video; a context manager."""
 
     def __init__(self, folder: Path, single: str, size: tuple[int, int], rate: float) -> None:
-        self.name = f"{single}_overlay.png" if single else "overlay.mp4"
+        self.name = f"{single}_overlay.png" if single else OVERLAY
         self._path = folder / self.name
         self._video = None if single else VideoWriter(self._path, *size, rate)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from litescene.core import Detections, Frame, Image, SegmentationMap
@@ -21,11 +21,12 @@ from litescene.media import (
     draw_status,
     write_png_labels,
 )
-from litescene.media.pictures import PICTURE_SUFFIXES
-from litescene.scene.frame_lines import FrameLines
+from litescene.media.frame_names import FrameNames as FrameNames
+from litescene.media.json_lines import JsonLines
+from litescene.media.result_folder import LABELS, OVERLAY
 from litescene.scene.moments import Moments
 from litescene.scene.odometry import TrackResult
-from litescene.scene.out_folder import LABELS, OVERLAY
+from litescene.scene.out_folder import FRAMES_PART
 
 _ALPHA = 0.45
 
@@ -41,31 +42,6 @@ class Shown:
     tracked: TrackResult
 
 
-class FrameNames:
-    """A name for the files of every frame: its picture's, else its number; none comes twice."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, str] = {}
-        self._taken: set[str] = set()
-
-    def __getitem__(self, index: int) -> str:
-        """Name of the frame with that `Frame.index`."""
-        return self._names.get(index, f"{index:06d}")
-
-    def give(self, frame: Frame) -> str:
-        """Name a new frame. A glob over folders may bring the same picture name again."""
-        number = f"{frame.index:06d}"
-        path = PurePath(frame.name)
-        name = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
-        if not name:
-            return number
-        if name in self._taken:
-            name = f"{name}_{number}"
-        self._taken.add(name)
-        self._names[frame.index] = name
-        return name
-
-
 class FrameFiles:
     """Writes labels, overlay and provisional lines of frame after frame, and keeps moments.
 
@@ -77,7 +53,7 @@ class FrameFiles:
         self.moments = Moments()
         self.frames = 0
         self.milliseconds = 0.0
-        self._lines = FrameLines(out)
+        self._lines = JsonLines(out / FRAMES_PART)
         try:
             self._video = VideoWriter(out / OVERLAY, width, height)
         except BaseException:
