@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -68,13 +67,3 @@ def make_video(tmp_path: Path) -> MakeVideo:
         return path
 
     return make
-
-
-@pytest.fixture
-def real_data() -> Path:
-    """The folder of the real data sets, or a skip."""
-    root = Path(__file__).parents[2]
-    folder = Path(os.environ.get("LITESCENE_DATA", root / ".." / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"needs the real data; set LITESCENE_DATA (looked in {folder})")
-    return folder

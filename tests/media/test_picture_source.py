@@ -202,11 +202,11 @@ def test_a_folder_without_pictures_points_to_those_inside(tmp_path: Path) -> Non
 
 
 @pytest.mark.data
-def test_kitti_and_camvid_folders_are_read_whole(real_data: Path) -> None:
-    with open_source(real_data / "kitti07_160" / "image_0", limit=20) as source:
+def test_kitti_and_camvid_folders_are_read_whole(data_folder: Path) -> None:
+    with open_source(data_folder / "kitti07_160" / "image_0", limit=20) as source:
         times = [frame.time for frame in source]
         assert (source.width, source.height) == (1226, 370)
-    truth = np.loadtxt(real_data / "kitti07_160" / "times.txt")
+    truth = np.loadtxt(data_folder / "kitti07_160" / "times.txt")
     np.testing.assert_array_equal(times, truth[:20])
-    with open_source(real_data / "camvid" / "val") as source:
+    with open_source(data_folder / "camvid" / "val") as source:
         assert (source.frame_count, source.width, source.height) == (101, 480, 360)

@@ -261,9 +261,9 @@ def test_a_playlist_on_the_disk_opens_no_connection(tmp_path: Path) -> None:
     ],
 )
 def test_real_videos_give_every_frame_at_its_time(
-    real_data: Path, name: str, count: int, rate: float, size: tuple[int, int]
+    data_folder: Path, name: str, count: int, rate: float, size: tuple[int, int]
 ) -> None:
-    with open_source(real_data / "video" / name) as source:
+    with open_source(data_folder / "video" / name) as source:
         times = [frame.time for frame in source]
         assert (source.width, source.height) == size
         assert source.frame_count == count

@@ -1,7 +1,6 @@
 """The oracle is evo for ATE and RPE, and KITTI's definition written out for the segments."""
 
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -25,8 +24,6 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from evo.core import metrics as evo_metrics
     from evo.core.trajectory import PoseTrajectory3D
-
-DATA = Path(os.environ.get("LITESCENE_DATA", Path(__file__).parents[2] / "../shared/data"))
 
 
 def _drive(count: int, seed: int, step: float = 1.0) -> Trajectory:
@@ -185,10 +182,8 @@ def test_short_paths_and_wrong_names_are_refused() -> None:
 
 @pytest.mark.data
 @pytest.mark.filterwarnings("ignore")
-def test_errors_on_the_kitti_path_agree_with_evo() -> None:
-    folder = DATA / "kitti07_160"
-    if not folder.is_dir():
-        pytest.skip(f"no KITTI clip under {DATA}; set LITESCENE_DATA")
+def test_errors_on_the_kitti_path_agree_with_evo(data_folder: Path) -> None:
+    folder = data_folder / "kitti07_160"
     rows = np.loadtxt(folder / "poses.txt").reshape(-1, 3, 4)
     poses = rigid(rows[:, :, :3], rows[:, :, 3])
     truth = Trajectory(np.loadtxt(folder / "times.txt"), poses, "metric")

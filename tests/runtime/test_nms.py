@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +78,6 @@ def test_boxes_are_those_of_the_float64_reference(
     np.testing.assert_array_equal(got[:, 5], want[:, 5])
 
 
-def _parity() -> np.lib.npyio.NpzFile:
-    data = Path(os.environ.get("LITESCENE_DATA", "../shared/data"))
-    path = data.parent / "parity" / "yolov5_lite" / "loss_nms_cases.npz"
-    if not path.is_file():
-        pytest.skip(f"no parity file {path}; set LITESCENE_DATA to the data folder beside it")
-    return np.load(path)
-
-
 @pytest.mark.data
 @pytest.mark.parametrize("picture", [0, 1])
 @pytest.mark.parametrize(
@@ -98,9 +89,15 @@ def _parity() -> np.lib.npyio.NpzFile:
     ],
 )
 def test_boxes_are_those_of_the_original_detector(
-    picture: int, case: str, score: float, iou: float, multi_label: bool, agnostic: bool
+    parity_folder: Path,
+    picture: int,
+    case: str,
+    score: float,
+    iou: float,
+    multi_label: bool,
+    agnostic: bool,
 ) -> None:
-    cases = _parity()
+    cases = np.load(parity_folder / "yolov5_lite" / "loss_nms_cases.npz")
     heads = []
     for level in ("p3", "p4", "p5"):
         maps = cases[f"pred_{level}"][picture].transpose(0, 3, 1, 2)
