@@ -127,6 +127,17 @@ def test_trajectory_recovers_the_scale_and_writes_json(call: Any, place: Path) -
     assert json.loads((place / "s.json").read_text())["ate"]["rmse"] == pytest.approx(0.75)
 
 
+def test_a_run_that_never_saw_the_camera_move_has_no_trajectory_to_measure(
+    call: Any, place: Path
+) -> None:
+    truth = Trajectory(np.arange(4.0), np.tile(np.eye(4), (4, 1, 1)), "metric")
+    write_tum(place / "truth.txt", truth)
+    write_tum(place / "none.txt", Trajectory(truth.times[:0], truth.poses[:0], "arbitrary"))
+    ended = call("trajectory", "none.txt", "truth.txt")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "none.txt holds no poses; a run writes none when" in ended.err
+
+
 def test_a_trajectory_that_cannot_be_read_is_one_line(call: Any, place: Path) -> None:
     (place / "bad.txt").write_text("0 1 2\n")
     write_tum(place / "truth.txt", circle(5))

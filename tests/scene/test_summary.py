@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -35,10 +35,10 @@ def test_what_is_not_json_is_named() -> None:
 def test_only_installed_packages_have_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     def version(package: str) -> str:
         if package == "openvino":
-            raise PackageNotFoundError(package)
+            raise importlib.metadata.PackageNotFoundError(package)
         return "1.2.3"
 
-    monkeypatch.setattr(summary, "version", version)
+    monkeypatch.setattr(importlib.metadata, "version", version)
     found = summary.versions()
     assert "openvino" not in found
     assert found["onnxruntime"] == "1.2.3"

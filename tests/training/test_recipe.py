@@ -51,6 +51,19 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
         load_recipe(str(path))
 
 
+def test_the_checkpoint_to_start_from_is_found_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "last.safetensors").touch()
+    name = "pp_liteseg_t_camvid"
+    recipe = load_recipe(name, ["model.init=first/last.safetensors"])
+    assert recipe.model.init == str(tmp_path.resolve() / "first" / "last.safetensors")
+    with pytest.raises(RecipeError, match=r"model\.init = 'best.safetensors': there is no check"):
+        load_recipe(name, ["model.init=best.safetensors"])
+
+
 def test_learning_rate_warms_up_and_falls() -> None:
     schedule = recipe_from_dict({**PLAIN, "schedule": {"name": "cosine", "final": 0.2}}, "x")
     values = [learning_rate_factor(schedule.schedule, t, 0.1) for t in (0.05, 0.1, 0.55, 1.0)]

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,21 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
+def installed_versions(distributions: Iterable[str]) -> dict[str, str]:
+    """Versions of those of the distributions that are installed, in the given order."""
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
 def provenance() -> dict[str, Any]:
     """Date (UTC), machine, cores, Python, package versions and commit; plain JSON."""
     import litescene
 
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "litescene": litescene.__version__,
@@ -48,7 +54,7 @@ def provenance() -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": processor(),
         "cores": os.cpu_count(),
-        "packages": versions,
+        "packages": installed_versions(_PACKAGES),
     }
 
 

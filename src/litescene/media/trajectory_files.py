@@ -45,7 +45,10 @@ def read_trajectory(path: Path | str, times: Path | str | ArrayLike | None = Non
     text = _text(path)
     first = next(_lines(text), None)
     if first is None:
-        raise DataError(f"trajectory {path} holds no poses")
+        raise DataError(
+            f"trajectory {path} holds no poses; a run writes none when it never saw the camera "
+            "move (its summary.json says so)"
+        )
     if "," in first[1]:
         stamps, poses = _parse_euroc(path, text)
     elif len(first[1].split()) == 12:

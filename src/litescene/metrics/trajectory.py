@@ -104,9 +104,11 @@ def match_trajectories(
     """
     a, b = associate(estimate.times, truth.times, max_difference)
     if len(a) < 3:
+        few = min(len(estimate), len(truth)) < 3
         raise DataError(
             f"only {len(a)} of {len(estimate)} poses have one of {len(truth)} true poses within "
-            f"{max_difference:g} s; at least 3 are needed (are both on the same clock?)"
+            f"{max_difference:g} s; at least 3 are needed"
+            + ("" if few else " (are both on the same clock?)")
         )
     return (
         Trajectory(estimate.times[a], estimate.poses[a], estimate.scale),

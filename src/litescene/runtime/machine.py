@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from litescene.core.errors import BundleError
-from litescene.core.provenance import processor
+from litescene.core.provenance import installed_versions, processor
 from litescene.runtime.cache import cache_folder
 from litescene.runtime.catalog import WEIGHTS, ShippedBundle, shipped
 from litescene.runtime.engines import default_threads, installed
@@ -58,14 +57,6 @@ def inspect_machine(weights: Path = WEIGHTS) -> list[Check]:
     ]
 
 
-def version_of(distribution: str) -> str | None:
-    """Installed version of a distribution; None if it is not installed."""
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _python() -> Check:
     fits = _LEAST_PYTHON <= sys.version_info[:2] < _FIRST_UNTESTED
     text = f"{platform.python_version()} on {platform.platform()}"
@@ -96,7 +87,8 @@ def _engines() -> Iterator[Check]:
     found = [name for name in ENGINE_PACKAGES if installed(name)]
     for name in ENGINE_PACKAGES:
         if name in found:
-            yield Check(f"engine {name}", "ok", version_of(name) or "installed")
+            version = installed_versions([name]).get(name, "installed")
+            yield Check(f"engine {name}", "ok", version)
         else:
             state: State = "note" if found else "problem"
             yield Check(f"engine {name}", state, f"not installed: pip install {name}")
@@ -104,8 +96,8 @@ def _engines() -> Iterator[Check]:
 
 def _extras() -> Iterator[Check]:
     for extra, packages in EXTRAS.items():
-        versions = {package: version_of(package) for package in packages}
-        missing = [package for package, version in versions.items() if version is None]
+        versions = installed_versions(packages)
+        missing = [package for package in packages if package not in versions]
         if not missing:
             listed = ", ".join(f"{p} {v}" for p, v in versions.items())
             yield Check(f"extra {extra}", "ok", listed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 
 import litescene
 from litescene.core import SceneMap
+from litescene.core.provenance import installed_versions
 from litescene.media import Source
 from litescene.scene.objects import ObjectSummary
 from litescene.scene.odometry_result import OdometryResult
@@ -30,13 +30,8 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of litescene, Python, and those packages of the main job that are installed."""
-    found = {"litescene": litescene.__version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    own = {"litescene": litescene.__version__, "python": platform.python_version()}
+    return own | installed_versions(_PACKAGES)
 
 
 def counts_of(source: Source, frames: int, dropped: int, seconds: float) -> dict[str, Any]:

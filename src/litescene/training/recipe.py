@@ -26,7 +26,10 @@ class ModelSection(Section):
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
     init: str | None = None
-    """Checkpoint to start from; entries of other shapes (the classifier) stay random."""
+    """Checkpoint to start from; entries of other shapes (the classifier) stay random.
+
+    A relative path starts at the current folder; `load_recipe` makes it absolute.
+    """
 
 
 class OptimizerSection(Section):
@@ -128,13 +131,31 @@ def find_recipe(spec: str) -> Path:
 
 
 def load_recipe(spec: str, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe by path or name and apply `key=value` overrides."""
+    """Read a recipe by path or name and apply `key=value` overrides.
+
+    Raises `RecipeError` for an unknown recipe or key, a wrong value, and a `model.init` that is
+    not there.
+    """
     path = find_recipe(spec)
     try:
         plain = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    return recipe_from_dict(plain, str(path), overrides)
+    return _with_absolute_init(recipe_from_dict(plain, str(path), overrides))
+
+
+def _with_absolute_init(recipe: Recipe) -> Recipe:
+    """The run folder keeps the recipe, and a run is resumed from any folder."""
+    if recipe.model.init is None:
+        return recipe
+    path = Path(recipe.model.init).expanduser().resolve()
+    if not path.is_file():
+        raise RecipeError(
+            f"model.init = '{recipe.model.init}': there is no checkpoint {path}; give the "
+            ".safetensors file of a run, absolute or from the current folder"
+        )
+    model = recipe.model.model_copy(update={"init": str(path)})
+    return recipe.model_copy(update={"model": model})
 
 
 def recipe_from_dict(plain: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Recipe:

@@ -12,7 +12,6 @@ resume.safetensors     everything needed to go on: one file, so one rename commi
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +66,6 @@ class RunFolder:
         write_atomic(
             self.path / f"{name}.json", json.dumps(card, indent=2, sort_keys=True).encode()
         )
-
-    def free_space(self) -> int:
-        """Bytes left on the run's disk."""
-        return shutil.disk_usage(self.path).free
 
 
 def save_resume(

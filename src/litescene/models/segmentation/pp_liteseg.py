@@ -113,7 +113,6 @@ class Head(nn.Sequential):
 class PPLiteSeg(nn.Module):
     """PP-LiteSeg; `fusion` and `heads` are widths on x8, x16, x32."""
 
-    head_stride = 8
     input_spec = InputSpec()
 
     def __init__(
