@@ -18,6 +18,7 @@ from litescene.geometry import (
     umeyama,
     undistort_points,
 )
+from litescene.scene import starting
 from litescene.scene.odometry import Odometry, TrackResult
 from litescene.scene.odometry_result import OdometryResult
 
@@ -131,6 +132,16 @@ def test_a_camera_that_stands_still_keeps_initializing():
     assert result.tracked == 0.0
     assert len(result.trajectory) == 0
     assert result.keyframes == ()
+
+
+def test_after_a_long_stand_the_start_succeeds_and_the_oldest_frames_have_no_pose(monkeypatch):
+    monkeypatch.setattr(starting, "_MOST_SIGHTINGS", 8)
+    standing = 12
+    _, result, _ = drive([picture(max(k - standing, 0)) for k in range(standing + 12)])
+    tracked = [state == "tracking" for state in result.states]
+    assert tracked[0]  # the first frame is the first keyframe
+    assert not any(tracked[1:4])
+    assert all(tracked[standing:])
 
 
 def test_a_camera_that_turns_on_the_spot_keeps_initializing():

@@ -5,8 +5,16 @@ from pathlib import Path
 import pytest
 
 from litescene.core import RecipeError
-from litescene.training.recipe import load_recipe, recipe_from_dict
+from litescene.training.recipe import (
+    StageSection,
+    in_order,
+    load_recipe,
+    recipe_from_dict,
+    stage_at,
+    validated,
+)
 from litescene.training.schedule import learning_rate_factor
+from litescene.training.tasks.segmentation import SegmentationSettings
 
 PLAIN = {"name": "x", "task": "segmentation", "epochs": 2, "batch_size": 2, "model": {"name": "m"}}
 
@@ -62,6 +70,21 @@ def test_the_checkpoint_to_start_from_is_found_from_the_current_folder(
     assert recipe.model.init == str(tmp_path.resolve() / "first" / "last.safetensors")
     with pytest.raises(RecipeError, match=r"model\.init = 'best.safetensors': there is no check"):
         load_recipe(name, ["model.init=best.safetensors"])
+
+
+@pytest.mark.parametrize("epochs", [[], [1], [0, 5, 5], [0, 9, 3]])
+def test_stages_that_leave_an_epoch_open_are_refused(epochs: list[int]) -> None:
+    plain = {
+        "data": "camvid:a",
+        "stages": [{"epoch": e, "height": 64, "width": 64} for e in epochs],
+    }
+    with pytest.raises(RecipeError, match="stages begin at epoch 0"):
+        validated(SegmentationSettings, plain, "[segmentation]")
+
+
+def test_a_stage_holds_until_the_next_one() -> None:
+    stages = in_order([StageSection(), StageSection(epoch=4), StageSection(epoch=7)])
+    assert [stage_at(stages, epoch).epoch for epoch in (0, 3, 4, 6, 7, 99)] == [0, 0, 4, 4, 7, 7]
 
 
 def test_learning_rate_warms_up_and_falls() -> None:

@@ -24,6 +24,9 @@ _KEPT = 0.5
 _STILL = 0.01
 """Median shift (share of the focal length) below which a start is not worth trying."""
 
+_MOST_SIGHTINGS = 300
+"""Frames remembered while the camera stands; older ones get no pose when it starts to move."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
@@ -80,6 +83,8 @@ class Starter:
             self._restart(record, grey, mask)
             return None
         self._sightings.append(sighting)
+        if len(self._sightings) > _MOST_SIGHTINGS:
+            del self._sightings[1]
         before = first.pixels[sighting.corners]
         shift = np.linalg.norm(sighting.pixels - before, axis=1)
         if np.median(shift) < _STILL * self._focal:

@@ -80,6 +80,28 @@ class Recipe(Section):
 SectionType = TypeVar("SectionType", bound=BaseModel)
 
 
+class StageSection(Section):
+    """Base of what holds from an epoch (counted from 0) to that of the next stage."""
+
+    epoch: int = Field(0, ge=0)
+
+
+StageType = TypeVar("StageType", bound=StageSection)
+
+
+def in_order(stages: list[StageType]) -> list[StageType]:
+    """Validates stages: the first from epoch 0, each later than the one before."""
+    epochs = [stage.epoch for stage in stages]
+    if epochs[:1] != [0] or epochs != sorted(set(epochs)):
+        raise ValueError(f"stages begin at epoch 0 and rise, these begin at {epochs}")
+    return stages
+
+
+def stage_at(stages: Sequence[StageType], epoch: int) -> StageType:
+    """The stage that holds in an epoch."""
+    return [stage for stage in stages if stage.epoch <= epoch][-1]
+
+
 def validated(section: type[SectionType], plain: dict[str, Any], where: str) -> SectionType:
     """Validate a plain table; a `RecipeError` names each wrong key and the nearest valid one."""
     try:

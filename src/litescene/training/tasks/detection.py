@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from litescene.core import STREET_OBJECTS, Detections, Image, Taxonomy
@@ -20,7 +20,14 @@ from litescene.media.pictures import read_picture
 from litescene.models import create_model
 from litescene.models.detection.postprocess import detect
 from litescene.training.losses.detection import YoloLoss
-from litescene.training.recipe import Recipe, Section, validated
+from litescene.training.recipe import (
+    Recipe,
+    Section,
+    StageSection,
+    in_order,
+    stage_at,
+    validated,
+)
 from litescene.training.tasks.base import decay_groups
 
 SCORE, IOU = 0.001, 0.6
@@ -34,10 +41,9 @@ class Source(Section):
     weight: float = Field(1.0, gt=0)
 
 
-class SizeStage(Section):
+class SizeStage(StageSection):
     """From this epoch on: side of the training pictures and the share of mosaics."""
 
-    epoch: int = Field(0, ge=0)
     size: int = Field(ge=64, multiple_of=32)
     mosaic: float = Field(0.8, ge=0, le=1)
 
@@ -52,7 +58,7 @@ class DetectionSettings(Section):
     """The eight classes of the street mix, or the classes of the only source."""
     pictures: int = Field(gt=0)
     """Training pictures in an epoch."""
-    stages: list[SizeStage] = Field(min_length=1)
+    stages: Annotated[list[SizeStage], AfterValidator(in_order)]
     size: int = Field(ge=64, multiple_of=32)
     """Side of the square that pictures are fitted into for evaluation and use."""
     scale: tuple[float, float] = (0.5, 1.5)
@@ -119,7 +125,7 @@ class DetectionTask:
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[DetectionBatch]:
         """Training pictures of this epoch's size."""
-        stage = [x for x in self.settings.stages if x.epoch <= epoch][-1]
+        stage = stage_at(self.settings.stages, epoch)
         count, seed = self.recipe.batch_size, self.recipe.seed
         for step in range(rank, self.steps_per_epoch(), world):
             positions = range(step * count, (step + 1) * count)

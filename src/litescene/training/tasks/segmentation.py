@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -22,14 +22,20 @@ from litescene.training.losses.segmentation import (
     soft_jaccard,
     weighted_cross_entropy,
 )
-from litescene.training.recipe import Recipe, Section, validated
+from litescene.training.recipe import (
+    Recipe,
+    Section,
+    StageSection,
+    in_order,
+    stage_at,
+    validated,
+)
 from litescene.training.tasks.base import decay_groups, shuffled
 
 
-class Stage(Section):
+class Stage(StageSection):
     """From this epoch on: the crops' height and width, their scale, the weight of rare classes."""
 
-    epoch: int = Field(0, ge=0)
     height: int = Field(ge=64)
     width: int = Field(ge=64)
     scale: tuple[float, float] = (0.75, 1.75)
@@ -42,8 +48,7 @@ class SegmentationSettings(Section):
 
     data: str
     """`FORMAT:PATH`; splits train and val are used."""
-    stages: list[Stage] = Field(min_length=1)
-    """In order of their epochs, the first at epoch 0."""
+    stages: Annotated[list[Stage], AfterValidator(in_order)]
     flip: float = Field(0.5, ge=0, le=1)
     jitter: float = Field(0.4, ge=0, lt=1)
     hue: float = Field(0.05, ge=0, le=0.5)
@@ -95,7 +100,7 @@ class SegmentationTask:
         return len(self.train) // self.recipe.batch_size
 
     def _begin_stage(self, epoch: int) -> Stage:
-        stage = [s for s in self.settings.stages if s.epoch <= epoch][-1]
+        stage = stage_at(self.settings.stages, epoch)
         weight = class_weights(self.counts, stage.class_balance).to(self.device)
         self.weight = weight if stage.class_balance else None
         return stage
