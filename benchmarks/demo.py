@@ -26,7 +26,7 @@ from litescene.cli.table import format_table
 from litescene.core import STREET_OBJECTS, Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.core.provenance import provenance
 from litescene.geometry import apply_alignment, umeyama
-from litescene.media import read_labels
+from litescene.media import read_labels, write_atomic
 from litescene.media.camera_files import read_camera
 from litescene.media.trajectory_files import read_trajectory
 from litescene.metrics import (
@@ -202,7 +202,7 @@ def main() -> None:
     record = {"what": "demo", "seconds": spent, "pytorch": torch, "scores": scores, **provenance()}
     for target in (given.out / "scores.json", given.json):
         if target is not None:
-            target.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            write_atomic(target, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

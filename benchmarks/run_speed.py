@@ -18,7 +18,7 @@ from pathlib import Path
 import litescene
 from litescene.core import Frame
 from litescene.core.provenance import provenance
-from litescene.media import open_source
+from litescene.media import open_source, write_atomic
 
 MEMORY_STEP = 100
 
@@ -71,7 +71,7 @@ def main() -> None:
     }
     print(json.dumps(record, indent=2))
     if arguments.json:
-        arguments.json.write_text(json.dumps(record, indent=2) + "\n")
+        write_atomic(arguments.json, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from litescene.core import Image
 from litescene.core.provenance import provenance
 from litescene.export.graph import normalisation
-from litescene.media import open_source
+from litescene.media import open_source, write_atomic
 from litescene.runtime import Bundle, Segmenter, default_threads
 from litescene.runtime.segmentation import resize
 from litescene.training import load_model
@@ -114,7 +114,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    data = Path(os.environ.get("LITESCENE_DATA", "../shared/data"))
+    data = Path(os.environ.get("LITESCENE_DATA") or "../shared/data")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("bundle", type=Path)
@@ -139,7 +139,8 @@ def main() -> None:
     show(results)
     if given.json:
         machine = provenance() | {"threads": default_threads()}
-        given.json.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+        record = {"machine": machine, "results": results}
+        write_atomic(given.json, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

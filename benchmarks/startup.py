@@ -26,6 +26,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from litescene.core.provenance import provenance
+from litescene.media import write_atomic
 from litescene.runtime.catalog import DEFAULT_SEGMENTER, shipped
 
 
@@ -98,7 +99,7 @@ def main() -> None:
     }
     print(json.dumps(record, indent=2))
     if given.json:
-        given.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_atomic(given.json, json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":
