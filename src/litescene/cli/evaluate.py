@@ -33,7 +33,8 @@ def command(
     data: Annotated[
         str,
         typer.Option(
-            help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn"
+            help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn, "
+            "camvid-boxes"
         ),
     ],
     split: Annotated[str, typer.Option(help="train, val, test or all")] = "val",
