@@ -213,6 +213,8 @@ class _Run:
         self.shares.add(frame.time, labels)
         shown = Shown(frame, self.names.give(frame), labels, detections, tracked)
         self.writer.submit(lambda: self.files.write(shown))
+        if tracked.pose is not None and not tracked.keyframe and tracked.segment in self.mappers:
+            self.mappers[tracked.segment].pass_by(frame, labels, tracked.pose)
         if tracked.keyframe:
             self._map(item, tracked.segment, detections)
             if self.view is not None and tracked.pose is not None:
