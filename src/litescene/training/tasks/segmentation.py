@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,11 +44,21 @@ class Stage(StageSection):
     """Power of the class weights; see `losses.segmentation.class_weights`."""
 
 
+class ExtraPictures(Section):
+    """Pictures of another source that join every epoch, chosen anew each time."""
+
+    data: str
+    """`FORMAT:PATH` of pictures of the same size and classes; split train is used."""
+    pictures: int = Field(gt=0)
+    """How many of them in an epoch, at most as many as there are."""
+
+
 class SegmentationSettings(Section):
     """The table `[segmentation]` of a recipe."""
 
     data: str
     """`FORMAT:PATH`; splits train and val are used."""
+    extra: list[ExtraPictures] = Field(default_factory=list)
     stages: Annotated[list[Stage], AfterValidator(in_order)]
     flip: float = Field(0.5, ge=0, le=1)
     jitter: float = Field(0.4, ge=0, lt=1)
@@ -60,6 +71,9 @@ class SegmentationSettings(Section):
     """Weight of the soft Jaccard loss of the main head."""
     auxiliary: float = Field(1.0, ge=0)
     """Weight of each training head."""
+
+
+Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class SegmentationTask:
@@ -77,13 +91,30 @@ class SegmentationTask:
                 f"{self.train.name} has {len(self.train)} pictures, fewer than a batch of "
                 f"{recipe.batch_size}"
             )
-        # A small data set lives in the device's memory, so that nothing waits for pictures.
         images, labels = self.train.load_all()
-        self.images = torch.from_numpy(images).to(device)
-        self.labels = torch.from_numpy(labels).to(device)
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
         self.weight: Tensor | None = None
+        # Small data sets live in the device's memory, so that nothing waits for pictures.
+        loaded = [(images, labels), *(self._extra(e, images.shape) for e in self.settings.extra)]
+        self.images = torch.cat([torch.from_numpy(i) for i, _ in loaded]).to(device)
+        self.labels = torch.cat([torch.from_numpy(y) for _, y in loaded]).to(device)
+        self.sizes = [len(i) for i, _ in loaded]
+
+    def _extra(self, extra: ExtraPictures, shape: tuple[int, ...]) -> Loaded:
+        data = open_segmentation(extra.data, "train")
+        if data.taxonomy != self.train.taxonomy:
+            raise DataError(
+                f"{extra.data} has the classes of {data.taxonomy.name}, {self.settings.data} those "
+                f"of {self.train.taxonomy.name}; they must agree"
+            )
+        images, labels = data.load_all()
+        if images.shape[1:] != shape[1:]:
+            raise DataError(
+                f"{extra.data} has pictures of {images.shape[2]}×{images.shape[1]}, "
+                f"{self.settings.data} of {shape[2]}×{shape[1]}; they must agree"
+            )
+        return images, labels
 
     def build_model(self) -> nn.Module:
         """The recipe's network for the data's classes."""
@@ -97,7 +128,17 @@ class SegmentationTask:
 
     def steps_per_epoch(self) -> int:
         """Full batches only."""
-        return len(self.train) // self.recipe.batch_size
+        return len(self._pictures(0)) // self.recipe.batch_size
+
+    def _pictures(self, epoch: int) -> Tensor:
+        """Indices of an epoch's pictures: all of the data, so many of each extra source."""
+        pools = [torch.arange(self.sizes[0])]
+        first = self.sizes[0]
+        for extra, size in zip(self.settings.extra, self.sizes[1:], strict=True):
+            pools.append(first + shuffled(size, self.recipe.seed, epoch)[: extra.pictures])
+            first += size
+        pool = torch.cat(pools)
+        return pool[shuffled(len(pool), self.recipe.seed, epoch)]
 
     def _begin_stage(self, epoch: int) -> Stage:
         stage = stage_at(self.settings.stages, epoch)
@@ -110,7 +151,7 @@ class SegmentationTask:
         size, seed, s = self.recipe.batch_size, self.recipe.seed, self.settings
         stage = self._begin_stage(epoch)
         augmentation = Augmentation(stage.scale, s.flip, s.jitter, s.hue)
-        order = shuffled(len(self.train), seed, epoch)
+        order = self._pictures(epoch)
         for step in range(rank, self.steps_per_epoch(), world):
             chosen = order[step * size : (step + 1) * size]
             generators = [sample_generator(seed, epoch, int(i)) for i in chosen]
@@ -167,7 +208,11 @@ class SegmentationTask:
             "task": "segmentation",
             "taxonomy": self.train.taxonomy.to_dict(),
             "size": [int(height), int(width)],
-            "data": {"train": self.train.name, "val": self.val.name, "pictures": len(self.train)},
+            "data": {
+                "train": [self.settings.data, *(e.data for e in self.settings.extra)],
+                "val": self.val.name,
+                "pictures": self.sizes,
+            },
         }
 
 

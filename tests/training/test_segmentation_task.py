@@ -1,0 +1,83 @@
+"""What an epoch of segmentation training consists of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from litescene.core import DataError
+from litescene.training.recipe import Recipe, recipe_from_dict
+from litescene.training.tasks.segmentation import SegmentationTask
+
+
+def write_set(root: Path, count: int, first: int, size: tuple[int, int] = (64, 64)) -> Path:
+    """Pictures in the CamVid layout; picture i is uniformly grey of value first + i."""
+    for split, n in (("train", count), ("val", 1)):
+        (root / split).mkdir(parents=True)
+        (root / f"{split}annot").mkdir()
+        for i in range(n):
+            cv2.imwrite(str(root / split / f"{i}.png"), np.full((*size, 3), first + i, np.uint8))
+            labels = np.full(size, i % 11, np.uint8)
+            cv2.imwrite(str(root / f"{split}annot" / f"{i}.png"), labels)
+    return root
+
+
+def recipe(main: Path, extra: list[dict[str, object]]) -> Recipe:
+    plain = {
+        "name": "x",
+        "task": "segmentation",
+        "epochs": 2,
+        "batch_size": 3,
+        "model": {"name": "pp_liteseg_t"},
+        "segmentation": {
+            "data": f"camvid:{main}",
+            "extra": extra,
+            "stages": [{"height": 64, "width": 64, "scale": [1.0, 1.0]}],
+            "jitter": 0.0,
+            "hue": 0.0,
+            "flip": 0.0,
+        },
+    }
+    return recipe_from_dict(plain, "test")
+
+
+def values(task: SegmentationTask, epoch: int) -> list[int]:
+    """Grey values of the pictures of an epoch, sorted."""
+    batches = task.batches(epoch, 0, 1)
+    return sorted(int(v) for images, _ in batches for v in images.mean((1, 2, 3)).round())
+
+
+def test_an_epoch_has_every_picture_once(tmp_path: Path) -> None:
+    task = SegmentationTask(recipe(write_set(tmp_path / "a", 6, 10), []), torch.device("cpu"))
+    assert task.steps_per_epoch() == 2
+    assert values(task, 0) == values(task, 1) == [10, 11, 12, 13, 14, 15]
+
+
+def test_so_many_pictures_of_an_extra_source_join_anew_each_epoch(tmp_path: Path) -> None:
+    main, other = write_set(tmp_path / "a", 6, 10), write_set(tmp_path / "b", 8, 100)
+    extra: list[dict[str, object]] = [{"data": f"camvid:{other}", "pictures": 3}]
+    task = SegmentationTask(recipe(main, extra), torch.device("cpu"))
+    assert task.steps_per_epoch() == 3
+    epochs = [values(task, e) for e in range(5)]
+    assert all(e[:6] == [10, 11, 12, 13, 14, 15] and len(set(e)) == 9 for e in epochs)
+    assert len({tuple(e[6:]) for e in epochs}) > 1
+    assert task.counts.sum() == 6 * 64 * 64
+    assert task.card()["data"]["pictures"] == [6, 8]
+
+
+def test_extra_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
+    main = write_set(tmp_path / "a", 3, 10)
+    other = write_set(tmp_path / "b", 3, 100, (64, 80))
+    with pytest.raises(DataError, match="80×64"):
+        SegmentationTask(
+            recipe(main, [{"data": f"camvid:{other}", "pictures": 3}]), torch.device("cpu")
+        )
+
+
+def test_fewer_pictures_than_a_batch_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="fewer than a batch of 3"):
+        SegmentationTask(recipe(write_set(tmp_path / "a", 2, 10), []), torch.device("cpu"))
