@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from litescene.core import OutputError, SourceError
-from litescene.media.pictures import read_labels, read_picture, write_png_labels
+from litescene.media.pictures import encode_png, read_labels, read_picture, write_png_labels
 
 
 def noise(height: int = 20, width: int = 30, channels: int = 3) -> NDArray[np.uint8]:
@@ -236,3 +236,11 @@ def test_only_index_arrays_are_written_as_labels(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="a file, not a folder"):
         write_png_labels(tmp_path / "file" / "x.png", noise(channels=1))
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_encoded_png_holds_every_value(shape: tuple[int, ...], dtype: type) -> None:
+    values = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, shape, dtype)
+    stored = cv2.imdecode(np.frombuffer(encode_png(values), np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(stored[..., ::-1] if len(shape) == 3 else stored, values)

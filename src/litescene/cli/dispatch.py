@@ -1,9 +1,9 @@
 """The entry point: finds the verb, runs it, turns every ending into one line and an exit code.
 
     0    done
-    1    our mistake, or a network that failed its proof
-    2    the user's mistake, or a check of `doctor` that failed
-    130  ended by Ctrl-C
+    1    our mistake, a network that failed its proof, or a training that diverged
+    2    the user's mistake, a missing extra, or a check of `doctor` that failed
+    130  ended by Ctrl-C or SIGTERM
 
 Only the module of the wanted verb is imported, and the overview needs none at all.
 """

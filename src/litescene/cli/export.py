@@ -32,8 +32,8 @@ def command(
     """Turn a checkpoint into a bundle (needs the extra `train`).
 
     The bundle is run against the network at three sizes and two batch sizes. If outputs differ
-    by more than 1e-4 or any decision differs, nothing is written and the code is 1. Real
-    pictures also measure whether bf16 decides like float32.
+    by more than 1e-4 of the largest one, or decisions differ, nothing is written and the code is
+    1. Real pictures also measure whether bf16 decides like float32.
     """
     if not installed("torch"):
         raise MissingExtraError("exporting", "train")

@@ -3,7 +3,7 @@
 At three sizes and two batch sizes, on every exact engine that is installed, the outputs must
 differ from PyTorch's float32 by at most `TOLERANCE` of the largest output, and the decisions
 after the runtime's own last step must be those of PyTorch's: every label, unless two classes
-are closer than the tolerance; every box.
+are closer than the tolerance; of the boxes 99 %, because one at the very threshold may flip.
 """
 
 from __future__ import annotations

@@ -110,10 +110,20 @@ def write_png_labels(path: Path | str, labels: NDArray[np.uint8]) -> None:
     """
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise ValueError(f"labels are H×W uint8, not {labels.shape} {labels.dtype}")
-    encoded, data = cv2.imencode(".png", labels, _PNG_OF_RUNS)
+    write_atomic(path, _png(labels, _PNG_OF_RUNS), sync=False)
+
+
+def encode_png(picture: NDArray[Any]) -> bytes:
+    """The bytes of a lightly compressed PNG of H×W (grey) or H×W×3 (RGB), uint8 or uint16."""
+    stored = picture[..., ::-1] if picture.ndim == 3 else picture
+    return _png(np.ascontiguousarray(stored), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+
+
+def _png(stored: NDArray[Any], parameters: list[int]) -> bytes:
+    encoded, data = cv2.imencode(".png", stored, parameters)
     if not encoded:
-        raise ValueError(f"a picture of {labels.shape} cannot be stored as PNG")
-    write_atomic(path, data.tobytes(), sync=False)
+        raise ValueError(f"a picture of {stored.shape} {stored.dtype} cannot be stored as PNG")
+    return data.tobytes()
 
 
 def _read_bytes(path: Path) -> bytes:

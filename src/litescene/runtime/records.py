@@ -6,15 +6,12 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import cv2
-import numpy as np
-
 from litescene.core import Detections, Frame, Image, SegmentationMap
 from litescene.media.atomic import write_atomic
 from litescene.media.frame_names import FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
-from litescene.media.pictures import write_png_labels
+from litescene.media.pictures import encode_png, write_png_labels
 from litescene.media.result_folder import LABELS, OVERLAY, ResultFiles, prepare_folder
 from litescene.media.video_writer import VideoWriter
 
@@ -147,5 +144,4 @@ class Overlay:
         if self._video is not None:
             self._video.write(picture, time)
             return
-        _, data = cv2.imencode(".png", np.ascontiguousarray(picture[..., ::-1]))
-        write_atomic(self._path, data.tobytes())
+        write_atomic(self._path, encode_png(picture))

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core import Image, SceneMap, Taxonomy, Trajectory
 from litescene.media.map_picture import draw_map_at_angle, draw_map_from_above
+from litescene.media.pictures import encode_png
 from litescene.scene.moments import Moment
 
 _STYLE = """
@@ -96,8 +96,7 @@ def _figure(data: bytes, kind: str, caption: str) -> str:
 
 
 def _drawing(image: Image, caption: str) -> str:
-    _, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    return _figure(data.tobytes(), "png", caption)
+    return _figure(encode_png(image), "png", caption)
 
 
 def _moments(moments: Sequence[Moment]) -> str:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from litescene.core import STREET_OBJECTS, Camera, Trajectory, UnknownNameError
 from litescene.geometry import matrix_to_quaternion_wxyz
 from litescene.media import VideoWriter, write_atomic, write_kitti, write_png_labels, write_tum
+from litescene.media.pictures import encode_png
 from litescene.synth.street import Street, StreetFrame
 
 Layout = Literal["all", "camvid", "coco", "kitti", "tum", "euroc", "video"]
@@ -80,11 +81,7 @@ def write_street(
 
 
 def _write_png(path: Path, picture: NDArray[Any]) -> None:
-    stored = picture[..., ::-1] if picture.ndim == 3 else picture
-    encoded, data = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    if not encoded:
-        raise ValueError(f"a picture of {picture.shape} {picture.dtype} cannot be stored as PNG")
-    write_atomic(path, data.tobytes(), sync=False)
+    write_atomic(path, encode_png(picture), sync=False)
 
 
 def _gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
