@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from litescene.cli.progress import progress
 from litescene.cli.table import format_table
 from litescene.data.location import VARIABLE, data_root
 from litescene.runtime.machine import Check, inspect_machine
+
+if TYPE_CHECKING:
+    from litescene.data.doctor import DataReport
 
 EXAMPLES = (
     "litescene doctor",
@@ -58,14 +61,14 @@ def _data_folder() -> Check:
     return Check("data folder", "note", f"{said}: no such folder; needed for training only")
 
 
-def _check_data(spec: str) -> Any:
+def _check_data(spec: str) -> DataReport:
     from litescene.data.doctor import check_data
 
     with progress(f"reading {spec}") as report:
         return check_data(spec, report)
 
 
-def _print_data(report: Any) -> None:
+def _print_data(report: DataReport) -> None:
     for split in report.splits:
         sizes = ", ".join(f"{size}: {count}" for size, count in split.sizes.most_common(3))
         print(f"\n{report.spec} {split.split}: {split.pictures} pictures ({sizes})")

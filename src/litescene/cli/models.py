@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from litescene.cli.options import JsonSwitch
 from litescene.cli.table import format_table
-from litescene.runtime.catalog import shipped
+from litescene.core.contract import TaskName
+from litescene.runtime.catalog import ShippedBundle, shipped
 from litescene.runtime.engines import installed
 
 EXAMPLES = ("litescene models", "litescene models --task detection --json")
@@ -19,7 +20,7 @@ HIGHLIGHTS = ("mean_iou", "ap50", "ap")
 
 def command(
     task: Annotated[
-        Literal["segmentation", "detection"] | None,
+        TaskName | None,
         typer.Option(help="only models of this task", show_default=False),
     ] = None,
     as_json: JsonSwitch = False,
@@ -38,7 +39,7 @@ def command(
         print("\nNetworks to train: pip install 'litescene[train]'")
 
 
-def _bundle(entry: Any) -> dict[str, Any]:
+def _bundle(entry: ShippedBundle) -> dict[str, Any]:
     contract = entry.open().contract
     return {
         "name": entry.name,
@@ -52,7 +53,7 @@ def _bundle(entry: Any) -> dict[str, Any]:
     }
 
 
-def _networks(task: Literal["segmentation", "detection"] | None) -> list[dict[str, Any]]:
+def _networks(task: TaskName | None) -> list[dict[str, Any]]:
     from litescene.models import list_models, variant
 
     found = [variant(name) for name in list_models(task=task)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,7 @@ from litescene.cli.table import format_table, number
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 
 if TYPE_CHECKING:
+    from litescene.scene import SceneResult
     from litescene.scene.view import LiveView
 
 EXAMPLES = (
@@ -85,7 +86,7 @@ def _keep_open(view: LiveView) -> None:
     view.close()
 
 
-def _print(scene: Any) -> None:
+def _print(scene: SceneResult) -> None:
     summary, trajectory, points = scene.summary, scene.trajectory, scene.scene_map
     stages = summary["milliseconds"].items()
     print(format_table(["stage", "ms a frame"], [[name, number(ms, 2)] for name, ms in stages]))

@@ -55,12 +55,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Adjusted `poses` and `points`, `errors` (M, pixels) and the robust cost before and after."""
+    """Adjusted `poses` and `points`, `errors` (M, pixels) and the robust cost that is left."""
 
     poses: Floats
     points: Floats
     errors: Floats
-    initial_cost: float
     final_cost: float
 
 
@@ -74,7 +73,7 @@ def adjust(problem: Problem, *, huber: float = 1.5, iterations: int = 6) -> Solu
     slots = np.where(problem.free, np.cumsum(problem.free) - 1, -1).astype(np.int64)
     unknowns = int(problem.free.sum())
     damping = 1e-4
-    initial = cost = robust_cost(
+    cost = robust_cost(
         poses, points, problem.starts, problem.cameras, problem.rays, problem.focal, huber
     )
     for _ in range(iterations):
@@ -101,7 +100,7 @@ def adjust(problem: Problem, *, huber: float = 1.5, iterations: int = 6) -> Solu
     errors = observation_errors(
         poses, points, problem.starts, problem.cameras, problem.rays, problem.focal
     )
-    return Solution(poses, points, errors, float(initial), float(cost))
+    return Solution(poses, points, errors, float(cost))
 
 
 def refine_pose(
