@@ -32,32 +32,15 @@ def parity_folder(data_folder: Path) -> Path:
 def building_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmentation bundle with CamVid's classes that takes everything for a building."""
     import numpy as np
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
 
     from litescene.core import CAMVID, Contract
     from litescene.runtime import write_metadata
+    from tiny_bundles import pooled_model
 
     weight = np.full((len(CAMVID), 3, 1, 1), -1, np.float32)
     weight[CAMVID.names.index("building")] = 1
-    nodes = [
-        helper.make_node("Cast", ["picture"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["float"], ["nchw"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["nchw"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
-        helper.make_node("Conv", ["pooled", "weight"], ["logits"]),
-    ]
-    shape = ["n", len(CAMVID), "rows", "columns"]
-    graph = helper.make_graph(
-        nodes,
-        "building",
-        [helper.make_tensor_value_info("picture", TensorProto.UINT8, ["n", "h", "w", 3])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
-        [numpy_helper.from_array(weight, "weight")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    model.ir_version = 10
-    onnx.checker.check_model(model)
+    model = pooled_model((8,), [weight], [np.zeros(len(CAMVID), np.float32)])
     contract = Contract("segmentation", "building", CAMVID, (240, 320), "upsample_argmax")
     path = tmp_path_factory.mktemp("bundle") / "building.onnx"
-    path.write_bytes(write_metadata(model.SerializeToString(), contract))
+    path.write_bytes(write_metadata(model, contract))
     return path

@@ -20,7 +20,9 @@ def taxonomy(classes: int) -> Taxonomy:
     return Taxonomy("test", names, distinct_colors(classes))
 
 
-def _model(strides: tuple[int, ...], weights: list[np.ndarray], biases: list[np.ndarray]) -> bytes:
+def pooled_model(
+    strides: tuple[int, ...], weights: list[np.ndarray], biases: list[np.ndarray]
+) -> bytes:
     """uint8 NHWC → floats 0..1 NCHW → average over stride×stride → 1×1 convolution per level."""
     nodes = [
         helper.make_node("Cast", ["picture"], ["cast"], to=TensorProto.FLOAT),
@@ -54,14 +56,14 @@ def _model(strides: tuple[int, ...], weights: list[np.ndarray], biases: list[np.
 def segmentation_model(classes: int = 4, seed: int = 0) -> bytes:
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((classes, 3, 1, 1)).astype(np.float32)
-    return _model((8,), [weight], [np.zeros(classes, np.float32)])
+    return pooled_model((8,), [weight], [np.zeros(classes, np.float32)])
 
 
 def detection_model(classes: int = 2, seed: int = 0) -> bytes:
     rng = np.random.default_rng(seed)
     channels = 3 * (5 + classes)
     weights = [4 * rng.standard_normal((channels, 3, 1, 1)).astype(np.float32) for _ in range(3)]
-    return _model((8, 16, 32), weights, [np.zeros(channels, np.float32)] * 3)
+    return pooled_model((8, 16, 32), weights, [np.zeros(channels, np.float32)] * 3)
 
 
 def segmentation_contract(size: tuple[int, int] = (96, 128), **facts: object) -> Contract:

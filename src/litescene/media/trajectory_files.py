@@ -176,7 +176,10 @@ def _times_of(path: Path, count: int, times: Path | str | ArrayLike | None) -> A
     if times is None:
         times = path.with_name("times.txt")
         if not times.exists():
-            raise DataError(f"{path} is in KITTI's format, which has no times; give their file")
+            raise DataError(
+                f"{path} is in KITTI's format, which has no times; put them, in seconds, into "
+                "times.txt beside it"
+            )
     if isinstance(times, (str, Path)):
         source = Path(times)
         table, numbers = _table(source, _text(source), 1, None)
