@@ -48,7 +48,7 @@ coverage: $(READY)
 	$(BIN)/coverage report --fail-under=90 --include='*/litescene/core/*,*/litescene/geometry/*,*/litescene/media/*,*/litescene/metrics/*,*/litescene/synth/*,*/litescene/runtime/*,*/litescene/scene/*'
 
 docs: $(READY)
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # Real video comes from the data sets; the trained network, against which `segment` is compared,
 # from a training run. What is absent is named and left out.
