@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import ctypes
+import gc
 import logging
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +56,7 @@ def test_openvino_keeps_few_shapes_and_stores_compiled_networks(
     engine = engines.OpenVinoEngine(segmentation_bundle, 1, "f32")
     for width in range(64, 64 + 8 * 6, 8):
         engine.run(np.zeros((1, 64, width, 3), np.uint8))
-    assert len(engine._requests) == engines.KEPT_SHAPES
+    assert len(engine._networks._requests) == engines.KEPT_SHAPES
     assert len(list((own_cache / "compiled").glob("*.ov"))) == 6
 
 
@@ -197,3 +200,34 @@ def test_the_cache_folder_follows_the_environment(
     monkeypatch.delenv("LITESCENE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "litescene"
+
+
+class _SignalStack(ctypes.Structure):
+    _fields_ = [("sp", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t)]
+
+
+def signal_stack() -> tuple[int | None, int]:
+    """Where this thread's signal handlers run, as the system says."""
+    stack = _SignalStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack)) == 0
+    return stack.sp, stack.flags
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="signal stacks are looked up as Linux does")
+def test_networks_that_come_and_go_in_any_order_leave_the_callers_signal_stack_alone(
+    segmentation_bundle: Bundle, own_cache: Path
+) -> None:
+    available("openvino-f32")
+    before = signal_stack()
+    batch = np.zeros((1, 64, 96, 3), np.uint8)
+    first = create_engine("openvino-f32", segmentation_bundle, threads=1)
+    first.run(batch)
+    second = create_engine("openvino-f32", segmentation_bundle, threads=1)
+    second.run(batch)
+    assert signal_stack() == before
+    del first
+    gc.collect()
+    second.run(np.zeros((1, 96, 64, 3), np.uint8))
+    del second
+    gc.collect()
+    assert signal_stack() == before

@@ -18,8 +18,11 @@ import io
 import logging
 import os
 import time
+import weakref
 from collections import OrderedDict
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,14 +139,58 @@ class OpenVinoEngine:
     Compiling for a fixed shape makes faster code than a dynamic shape, and the compiled form
     loads in a fraction of the time that reading and compiling the ONNX file takes. Without
     `store` nothing is kept on disk.
+
+    A thread of the engine's own does all the work: OpenVINO gives the thread that runs a network
+    another signal stack and takes it back when the network goes. Where networks go in another
+    order than they came, as in a caller's thread they may, a stack that is gone stays in use,
+    and the next Ctrl-C ends the program with a segmentation fault.
     """
 
     def __init__(self, bundle: Bundle, threads: int, precision: str, *, store: bool = True) -> None:
+        if precision == "bf16" and not has_bf16():
+            raise InputError("this processor has no bf16; use the engine openvino-f32")
+        self.name = f"openvino-{precision}"
+        self._networks = _Networks(bundle, threads, precision, store)
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        Thread(
+            target=_serve, args=(self._networks, self._jobs), name="litescene-openvino", daemon=True
+        ).start()
+        # A SimpleQueue may be used wherever garbage is collected, even in its own `put`.
+        weakref.finalize(self, self._jobs.put, None).atexit = False
+
+    def run(self, batch: Batch) -> Outputs:
+        """Outputs for N×H×W×3 uint8 RGB; valid until the next call."""
+        answer: _Answer = SimpleQueue()
+        self._jobs.put((batch, answer))
+        outputs = answer.get()
+        if isinstance(outputs, Exception):
+            raise outputs
+        return outputs
+
+
+_Answer = SimpleQueue[Outputs | Exception]
+_Job = tuple[Batch, _Answer]
+
+
+def _serve(networks: _Networks, jobs: SimpleQueue[_Job | None]) -> None:
+    """Run what comes, until the engine is gone; free the networks in the thread that made them."""
+    while (job := jobs.get()) is not None:
+        batch, answer = job
+        try:
+            answer.put(networks.run(batch))
+        except Exception as error:  # raised where it was asked for
+            answer.put(error)
+        del job, batch, answer
+    networks.clear()
+
+
+class _Networks:
+    """The compiled forms of one bundle, for the shapes used last."""
+
+    def __init__(self, bundle: Bundle, threads: int, precision: str, store: bool) -> None:
         from openvino import Core
 
         self._core = Core()
-        if precision == "bf16" and not has_bf16():
-            raise InputError("this processor has no bf16; use the engine openvino-f32")
         self.name = f"openvino-{precision}"
         self._bundle, self._store = bundle, store
         self._settings = {
@@ -151,11 +198,13 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": precision,
             "CACHE_MODE": "OPTIMIZE_SPEED",
+            # Pinned, all networks of one thread would share the first core.
+            "ENABLE_CPU_PINNING": False,
         }
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
 
     def run(self, batch: Batch) -> Outputs:
-        """Outputs for N×H×W×3 uint8 RGB; valid until the next call."""
+        """Outputs for one batch; valid until the next call."""
         request = self._requests.get(batch.shape)
         if request is None:
             request = self._compiled(batch.shape).create_infer_request()
@@ -165,6 +214,10 @@ class OpenVinoEngine:
         self._requests.move_to_end(batch.shape)
         results = request.infer([batch], share_inputs=True, share_outputs=True)
         return [results[i] for i in range(len(results))]
+
+    def clear(self) -> None:
+        """Free all compiled forms."""
+        self._requests.clear()
 
     def _compiled(self, shape: tuple[int, ...]) -> Any:
         stored = self._stored_at(shape)

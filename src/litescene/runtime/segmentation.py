@@ -79,9 +79,13 @@ class Segmenter:
         self.bundle = open_bundle(bundle, "segmentation")
         self.contract = self.bundle.contract
         self.taxonomy = self.contract.taxonomy
-        self._size = size
+        self._size, self._threads = size, threads
         self._engine = LazyEngine(self.bundle, engine, threads, label_agreement)
         announce_compilation()
+
+    def another(self) -> Segmenter:
+        """The same network once more, for another thread: one object serves one thread."""
+        return Segmenter(self.bundle, self.engine, self._threads, self._size)
 
     @property
     def engine(self) -> str:

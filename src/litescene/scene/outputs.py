@@ -21,7 +21,6 @@ from litescene.media import (
     draw_status,
     write_png_labels,
 )
-from litescene.media.frame_names import FrameNames as FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.result_folder import LABELS, OVERLAY
 from litescene.scene.moments import Moments

@@ -1,6 +1,6 @@
 """The main job: one video in, trajectory and labelled map out.
 
-Five threads share the work: decoding, the networks, odometry (the caller's), mapping, and
+Several threads share the work: decoding, the networks, odometry (the caller's), mapping, and
 writing. Queues between them are bounded, so memory stays flat. Results do not depend on the
 threads' timing (but for live sources, which drop frames when the machine is too slow).
 """
@@ -16,7 +16,9 @@ from typing import Any
 from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
 from litescene.media.camera_files import fit_camera, read_camera
+from litescene.media.frame_names import FrameNames
 from litescene.runtime import BoundedStream, Detector, Segmenter
+from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.stopping import StopSignals
 from litescene.scene.depth import EpipolarDepth
 from litescene.scene.instances import instance_picture
@@ -24,8 +26,8 @@ from litescene.scene.mapping import Mapper, Rectifier
 from litescene.scene.objects import ObjectTracker
 from litescene.scene.odometry import Odometry
 from litescene.scene.out_folder import MAP_FOLDER, prepare_folder
-from litescene.scene.outputs import FrameFiles, FrameNames, Shown
-from litescene.scene.perception import Perceived, Perception
+from litescene.scene.outputs import FrameFiles, Shown
+from litescene.scene.perception import Perceived, Perception, network_threads
 from litescene.scene.results import Findings, ShareLog, write_findings
 from litescene.scene.sparse_model import LandmarkColors, write_sparse_model
 from litescene.scene.summary import counts_of, milliseconds_of, versions, warnings_of
@@ -33,8 +35,6 @@ from litescene.scene.view import LiveView
 from litescene.scene.worker import InOrder
 
 DEFAULT_CAMERA = "fov=70"
-SEGMENTER = "pp_liteseg_t"
-DETECTOR = "yolov5_lite_s"
 
 ProgressCallback = Callable[[int, int | None], None]
 
@@ -61,8 +61,8 @@ def run(
     *,
     out: str | Path,
     camera: str | Camera | None = None,
-    segment: str | Path = SEGMENTER,
-    detect: str | Path | None = DETECTOR,
+    segment: str | Path = DEFAULT_SEGMENTER,
+    detect: str | Path | None = DEFAULT_DETECTOR,
     engine: str = "auto",
     limit: int | None = None,
     view: bool = False,
@@ -95,8 +95,9 @@ def run(
         >>> scene.trajectory.poses.shape                        # doctest: +SKIP
 
     """
-    segmenter = Segmenter(segment, engine)
-    detector = None if detect is None else Detector(detect, engine)
+    threads = network_threads()
+    segmenter = Segmenter(segment, engine, threads)
+    detector = None if detect is None else Detector(detect, engine, threads)
     settings = {"source": _name(source), "segment": str(segment), "detect": str(detect),
                 "engine": engine, "limit": limit, "seed": seed, "out": str(out),
                 "camera": f"{camera or DEFAULT_CAMERA}"}  # fmt: skip

@@ -70,7 +70,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.task = create_task(recipe, self.fabric.device)
         network = self.task.build_model()
-        if recipe.model.init:
+        if recipe.model.init and not self.folder.resume_file.exists():
             initialise_from(network, Path(recipe.model.init))
         network = network.to(self.fabric.device)
         self.average = MovingAverage(network, recipe.ema)
