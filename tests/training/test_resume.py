@@ -30,10 +30,12 @@ from litescene.training.recipe import recipe_from_dict
 from litescene.training.run_folder import RunFolder
 import json
 plain, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+def say(progress):
+    print("last" if progress.step == progress.steps else "step", flush=True)
 if (out / "recipe.json").exists():
-    Trainer(RunFolder(out).recipe(), out).resume()
+    Trainer(RunFolder(out).recipe(), out, say).resume()
 else:
-    Trainer(recipe_from_dict(plain, "test"), out).start()
+    Trainer(recipe_from_dict(plain, "test"), out, say).start()
 """
 
 
@@ -67,10 +69,12 @@ def plain_recipe(root: Path, **changes: object) -> dict[str, object]:
     }
 
 
-def train(plain: dict[str, object], out: Path) -> subprocess.Popen[bytes]:
+def train(plain: dict[str, object], out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(plain), str(out)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
@@ -80,28 +84,49 @@ def equal(a: Path, b: Path) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
+def kill_after(process: subprocess.Popen[str], steps: int, wait: float) -> None:
+    """SIGKILL some steps into the training, and a moment more."""
+    assert process.stdout is not None
+    for _ in range(steps):
+        process.stdout.readline()
+    time.sleep(wait)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def kill_in_save(process: subprocess.Popen[str], out: Path, name: str) -> bool:
+    """SIGKILL while the file `name` is being written; whether it was."""
+    assert process.stdout is not None
+    while process.stdout.readline() not in ("last\n", ""):
+        pass
+    while not list(out.glob(f".{name}.*.part")) and process.poll() is None:
+        time.sleep(0.0002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return bool(list(out.glob(f".{name}.*.part")))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_ten_times_it_ends_bit_equal(camvid: Path, tmp_path: Path) -> None:
-    plain = plain_recipe(camvid)
+    plain = plain_recipe(camvid, epochs=12)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert train(plain, whole).wait() == 0
+    first = train(plain, whole)
+    first.communicate()
+    assert first.returncode == 0
     chance = random.Random(5)
-    kills = in_save = 0
-    while kills < 10:
-        process = train(plain, broken)
-        if kills % 2:
-            # wait for a file that is being written, and kill inside the save
-            while not list(broken.glob(".*.part")) and process.poll() is None:
-                time.sleep(0.0005)
-            in_save += bool(list(broken.glob(".*.part")))
-        else:
-            time.sleep(chance.uniform(2.0, 6.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
+    in_save = 0
+    for name in ("last.safetensors", "resume.safetensors", "log.jsonl", "resume.safetensors"):
+        kill_after(train(plain, broken), chance.randint(1, 3), chance.uniform(0, 0.3))
+        in_save += kill_in_save(train(plain, broken), broken, name)
+    kill_after(train(plain, broken), 0, chance.uniform(0, 2))
+    kill_after(train(plain, broken), 2, 0)
     assert in_save >= 2
-    assert train(plain, broken).wait() == 0
+    last = train(plain, broken)
+    said, _ = last.communicate()
+    assert last.returncode == 0
+    assert said.count("last") >= 2  # there was something left to do
+    assert not list(broken.glob(".*.part"))
     for name in ("last.safetensors", "best.safetensors", "resume.safetensors"):
         assert equal(whole / name, broken / name), name
 

@@ -87,6 +87,8 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on after the last finished epoch (from the start when there is none)."""
+        if self.fabric.is_global_zero:
+            self.folder.clear_leftovers()
         if self.folder.resume_file.exists():
             state = load_resume(self.folder, self.network, self.average, self.optimizer)
             self.counters = _Counters(

@@ -44,8 +44,14 @@ class RunFolder:
                 "or choose another --out"
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        self.clear_leftovers()
         write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())
         write_atomic(self.path / "command.txt", f"litescene train --resume {self.path}\n".encode())
+
+    def clear_leftovers(self) -> None:
+        """Remove what a killed run left half written."""
+        for part in self.path.glob(".*.part"):
+            part.unlink(missing_ok=True)
 
     def recipe(self) -> Recipe:
         """The recipe of an existing run."""
