@@ -235,3 +235,18 @@ def test_a_card_becomes_a_contract() -> None:
     assert contract.provenance["epoch"] == 4
     assert contract.accuracy == {"ap50": 0.7}
     assert Contract.from_dict(contract.to_dict()) == contract
+
+
+def test_a_bundle_does_not_say_in_which_folder_its_training_began() -> None:
+    card = {
+        "task": "detection",
+        "model": {"name": "tiny", "options": {}},
+        "taxonomy": taxonomy(3).to_dict(),
+        "size": [64, 64],
+        "recipe": {
+            "epochs": 3,
+            "model": {"name": "tiny", "init": "/home/me/runs/best.safetensors"},
+        },
+    }
+    recipe = contract_of(TinyDetector(), card).provenance["recipe"]
+    assert recipe == {"epochs": 3, "model": {"name": "tiny", "init": "best.safetensors"}}

@@ -79,7 +79,7 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
             f"the checkpoint's card lacks what a bundle must say: {error}"
         ) from error
     detects = task == "detection"
-    provenance = {key: card[key] for key in _PROVENANCE if key in card}
+    provenance = _without_folders({key: card[key] for key in _PROVENANCE if key in card})
     result = card.get("result", {})
     if "epoch" in result:
         provenance["epoch"] = result["epoch"]
@@ -96,6 +96,16 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         accuracy={name: v for name, v in result.items() if name.startswith(_ACCURACY)},
         license=license,
     )
+
+
+def _without_folders(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Names the checkpoint that the training started from without its folder."""
+    recipe = provenance.get("recipe", {})
+    model = recipe.get("model", {})
+    if not model.get("init"):
+        return provenance
+    named = {**model, "init": Path(model["init"]).name}
+    return {**provenance, "recipe": {**recipe, "model": named}}
 
 
 def _plain_anchors(model: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
