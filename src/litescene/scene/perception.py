@@ -96,7 +96,7 @@ def _until_broken(frames: Iterator[Frame], broken: list[Exception]) -> Iterator[
     """The frames; an error of the source goes to `broken`, for after the frames before it."""
     try:
         yield from frames
-    except Exception as error:
+    except Exception as error:  # whatever it is, `over` raises it after the frames before it
         broken.append(error)
 
 
