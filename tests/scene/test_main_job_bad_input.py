@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 import time
@@ -40,6 +41,7 @@ def no_thread_is_left() -> Iterator[None]:
     # engines that other tests still hold, such as a module's own, are not this job's
     before = our_threads()
     yield
+    gc.collect()  # an error's traceback holds its frames, and they hold it
     until = time.monotonic() + 10
     while left := our_threads() - before:
         assert time.monotonic() < until, left
