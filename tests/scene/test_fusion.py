@@ -173,8 +173,9 @@ def test_distinct_objects_are_counted_per_voxel_and_per_class():
     for i, identity in enumerate((5, 5, 9, -1)):
         seen, depth = one_pixel(i, CAR)
         scene.integrate(seen, depth, np.full((180, 240), identity, np.int32))
-    assert scene.snapshot(min_neighbours=0).instances.tolist() == [2]
-    assert {k: v for k, v in scene.instances_per_class().items() if v} == {"car": 2}
+    snapshot = scene.snapshot(min_neighbours=0)
+    assert snapshot.instances.tolist() == [2]
+    assert {k: v for k, v in snapshot.to_dict()["objects"].items() if v} == {"car": 2}
     for i in range(20):
         scene.integrate(*one_pixel(4 + i, CAR), np.full((180, 240), 20 + i, np.int32))
     assert scene.snapshot(min_neighbours=0).instances.tolist() == [4]

@@ -5,7 +5,8 @@ Drawing and saving them are functions of `litescene.media`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -176,7 +177,8 @@ class SceneMap:
 
     `points` n×3 float32; `colors` n×3 uint8 RGB; `labels` n uint8 (255 unknown); `confidence`
     n float32 in 0..1 (posterior of the label); `instances` n int32, number of distinct tracked
-    objects seen there; `observations` n int32, measurements fused.
+    objects seen there; `observations` n int32, measurements fused. `objects_per_class` counts the
+    distinct tracked objects of the whole map, which a map read from a file does not know.
     """
 
     points: NDArray[np.float32]
@@ -187,6 +189,7 @@ class SceneMap:
     observations: NDArray[np.int32]
     taxonomy: Taxonomy
     scale: Scale
+    objects_per_class: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.points)
@@ -201,7 +204,12 @@ class SceneMap:
         return len(self.points)
 
     def to_dict(self) -> dict[str, Any]:
-        """Number of points, points per class, scale."""
+        """Number of points, points and tracked objects per class, scale."""
         counts = np.bincount(self.labels, minlength=256)
         per_class = {name: int(counts[i]) for i, name in enumerate(self.taxonomy.names)}
-        return {"points": len(self), "classes": per_class, "scale": self.scale}
+        return {
+            "points": len(self),
+            "classes": per_class,
+            "objects": dict(self.objects_per_class),
+            "scale": self.scale,
+        }

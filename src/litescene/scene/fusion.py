@@ -197,9 +197,10 @@ class SemanticVoxelMap:
             observations=voxels.observations[:n][keep].copy(),
             taxonomy=self.taxonomy,
             scale=self.scale,
+            objects_per_class=self.objects_per_class(),
         )
 
-    def instances_per_class(self) -> dict[str, int]:
+    def objects_per_class(self) -> dict[str, int]:
         """Number of distinct tracked objects per class of the voxels they were seen in."""
         rows = np.flatnonzero((self._voxels.instances[: self._count] >= 0).any(axis=1))
         labels, _ = self._posterior(rows)
