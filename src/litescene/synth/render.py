@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from litescene.core import Camera
 from litescene.synth.raycast import F32, Hits
 from litescene.synth.shading import Weather, shade, tone_curve
-from litescene.synth.stage import Moment, Stage
+from litescene.synth.stage import Moment, Slate, Stage
 from litescene.synth.surfaces import LEAVES
 
 EXTRA = np.array([[-0.31, -0.2], [0.26, 0.3]])
@@ -55,15 +54,14 @@ class Renderer:
         x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
         self._pixels = np.stack([x.ravel(), y.ravel()], axis=1).astype(np.float64)
         self._day, self._tones = weather.packed, tone_curve()
+        # as many as threads paint at once; lists pop and append in one step of the interpreter
+        self._slates: list[Slate] = []
         self._leafy = table[stage.surface, 0] == LEAVES
         self._label = table[:, 1].astype(np.uint8)
 
     def _directions(self, pixels: NDArray[np.float64], pose: NDArray[np.float64]) -> F32:
         c = self.camera
-        ray = np.column_stack(
-            [(pixels[:, 0] - c.cx) / c.fx, (pixels[:, 1] - c.cy) / c.fy, np.ones(len(pixels))]
-        )
-        return np.ascontiguousarray(ray @ pose[:3, :3].T, np.float32)
+        return directions_of(pixels, np.array([c.fx, c.fy, c.cx, c.cy]), pose)
 
     def look(self, time: float, pose: NDArray[np.float64]) -> Pass:
         """Cast the centre ray of every pixel."""
@@ -98,7 +96,7 @@ class Renderer:
             count = int(self.stage.first[k + 2] - self.stage.first[k + 1])
             p = moment.corners[start : start + count].reshape(-1, 3)
             start += count
-            p = np.asarray((p - pose[:3, 3]) @ pose[:3, :3])
+            p = np.einsum("ni,ij->nj", p - pose[:3, 3], pose[:3, :3])
             if p[:, 2].max() < 0.05:
                 continue
             if p[:, 2].min() < 0.3:
@@ -110,19 +108,20 @@ class Renderer:
             mask[y0:y1, x0:x1] = True
         return mask
 
-    def paint(self, seen: Pass, pool: Executor) -> NDArray[np.uint8]:
-        """The picture of a pass: H×W×3 uint8 RGB; the work is shared out over `pool`."""
-        seen.moment.write()
+    def paint(self, seen: Pass) -> NDArray[np.uint8]:
+        """The picture of a pass: H×W×3 uint8 RGB. Several threads may paint at once."""
+        slate = self._slates.pop() if self._slates else Slate(self.stage)
+        seen.moment.write(slate)
         c = self.camera
         origin = seen.pose[:3, 3].astype(np.float32)
-        lit, open_sky = self._light(seen.moment, seen.hits, seen.directions, origin)
-        plain = pool.submit(self._shaded, seen, seen.hits, seen.directions, lit, open_sky, 1.0)
+        light = self._light(seen.moment, slate, seen.hits, seen.directions, origin)
+        image = self._shaded(seen, slate, seen.hits, seen.directions, light, 1.0)
         rough = np.flatnonzero(
             edge_mask(
                 seen.hits.triangle,
                 seen.hits.distance,
-                lit,
-                self.stage.frames,
+                light[0],
+                slate.frames,
                 self.stage.instance,
                 self._leafy,
                 c.width,
@@ -130,17 +129,17 @@ class Renderer:
             )
         )
         movable = seen.movable[rough]
-        finer = [pool.submit(self._sampled, seen, rough, o, movable) for o in EXTRA]
-        image = plain.result()
         total = image[rough]
-        for sample in finer:
-            total += sample.result()
+        for offset in EXTRA:
+            total += self._sampled(seen, slate, rough, offset, movable)
         image[rough] = total / np.float32(len(EXTRA) + 1)
+        self._slates.append(slate)
         return np.asarray(image + np.float32(0.5), np.uint8).reshape(c.height, c.width, 3)
 
     def _sampled(
         self,
         seen: Pass,
+        slate: Slate,
         rough: NDArray[np.int64],
         offset: NDArray[np.float64],
         movable: NDArray[np.bool_],
@@ -150,16 +149,16 @@ class Renderer:
         directions = self._directions(self._pixels[rough] + offset, seen.pose)
         origins = np.ascontiguousarray(np.broadcast_to(origin, directions.shape))
         hits = seen.moment.nearest(origins, directions, movable)
-        lit, open_sky = self._light(seen.moment, hits, directions, origin)
-        return self._shaded(seen, hits, directions, lit, open_sky, 0.6)
+        light = self._light(seen.moment, slate, hits, directions, origin)
+        return self._shaded(seen, slate, hits, directions, light, 0.6)
 
     def _shaded(
         self,
         seen: Pass,
+        slate: Slate,
         hits: Hits,
         directions: F32,
-        lit: F32,
-        open_sky: F32,
+        light: tuple[F32, F32],
         spacing: float,
     ) -> F32:
         origin = seen.pose[:3, 3].astype(np.float32)
@@ -173,11 +172,10 @@ class Renderer:
             directions,
             origin,
             steps.astype(np.float32),
-            lit,
-            open_sky,
+            *light,
             self.table,
-            self.stage.normals,
-            self.stage.frames,
+            slate.normals,
+            slate.frames,
             self.tiles,
             self.atlas,
             self._day,
@@ -186,11 +184,13 @@ class Renderer:
         )
         return out
 
-    def _light(self, moment: Moment, hits: Hits, directions: F32, origin: F32) -> tuple[F32, F32]:
+    def _light(
+        self, moment: Moment, slate: Slate, hits: Hits, directions: F32, origin: F32
+    ) -> tuple[F32, F32]:
         """Sunlight (0 or 1) and openness to the sky of every sample."""
         sun = self.weather.sun
         points, toward, low = probe(
-            hits.triangle, hits.distance, directions, origin, self.stage.frames, sun
+            hits.triangle, hits.distance, directions, origin, slate.frames, sun
         )
         lit = np.zeros(len(points), np.float32)
         ask = np.flatnonzero(toward)
@@ -201,6 +201,24 @@ class Renderer:
         up = np.ascontiguousarray(np.broadcast_to(np.array([0, 0, 1], np.float32), (len(ask), 3)))
         open_sky[ask] = np.where(moment.blocked(points[ask], up, OPEN), 0.3, 1.0)
         return lit, open_sky
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def directions_of(
+    pixels: NDArray[np.float64], intrinsics: NDArray[np.float64], pose: NDArray[np.float64]
+) -> F32:
+    """World directions (n×3, unit camera depth) through pixels (n×2).
+
+    A kernel and not a matrix product: a BLAS would start threads of its own, which two painters
+    cannot both have, and its last bit depends on the processor.
+    """
+    fx, fy, cx, cy = intrinsics
+    out = np.empty((len(pixels), 3), np.float32)
+    for i in range(len(pixels)):
+        x, y = (pixels[i, 0] - cx) / fx, (pixels[i, 1] - cy) / fy
+        for a in range(3):
+            out[i, a] = pose[a, 0] * x + pose[a, 1] * y + pose[a, 2]
+    return out
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

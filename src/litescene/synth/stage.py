@@ -89,11 +89,7 @@ class Stage:
         self.rest = whole.corners.astype(np.float32)
         self.rest_normals = whole.normals.reshape(-1, 9).astype(np.float32)
         self.rest_frames = surface_frames(whole.corners, whole.uv)
-        self.corners, self.normals = self.rest.copy(), self.rest_normals.copy()
-        self.frames = np.zeros((len(whole), 16), np.float32)
-        self.frames[:, :14] = self.rest_frames
-        self.frames[:, 14] = self.surface
-        self.fixed = Caster(self.corners[: len(town)])
+        self.fixed = Caster(self.rest[: len(town)])
         self._members: dict[int, NDArray[np.int64]] = {}
 
     def members(self, instance: int) -> NDArray[np.int64]:
@@ -122,6 +118,19 @@ class Stage:
         return transforms
 
 
+class Slate:
+    """What shading reads of all triangles: `frames` m×16 float32 (surface frame, then the surface's
+    number), `normals` m×9 float32. The movers stand where a moment wrote them, so one slate serves
+    one picture at a time.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self.frames = np.zeros((len(stage.surface), 16), np.float32)
+        self.frames[:, :14] = stage.rest_frames
+        self.frames[:, 14] = stage.surface
+        self.normals = stage.rest_normals.copy()
+
+
 class Moment:
     """The movers of one time. `index` k: stage numbers of their triangles, whose corners are
     `self.corners` (k×3×3 float32).
@@ -144,21 +153,21 @@ class Moment:
             start += count
         return out
 
-    def write(self) -> None:
-        """Put the movers' places, normals and surface frames into the stage, for shading."""
-        s = self.stage
+    def write(self, slate: Slate) -> None:
+        """Put the movers' normals and surface frames into the slate, for shading."""
+        stage, start = self.stage, 0
         for k in self.near:
-            a, b = s.first[k + 1], s.first[k + 2]
-            transforms = s.pose_actor(k, self.time, s.corners[a:b])
+            a, b = stage.first[k + 1], stage.first[k + 2]
             reframed(
-                transforms,
-                s.part[a:b],
-                s.rest_frames[a:b],
-                s.rest_normals[a:b],
-                s.corners[a:b],
-                s.frames[a:b],
-                s.normals[a:b],
+                stage.actors[k].transforms(self.time),
+                stage.part[a:b],
+                stage.rest_frames[a:b],
+                stage.rest_normals[a:b],
+                self.corners[start : start + b - a],
+                slate.frames[a:b],
+                slate.normals[a:b],
             )
+            start += b - a
 
     def nearest(self, origins: F32, directions: F32, movable: NDArray[np.bool_]) -> Hits:
         """First hits in town and movers; only rays in `movable` are tried against movers."""

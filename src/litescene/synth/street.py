@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -131,18 +133,24 @@ class Street:
         if start >= last:
             return
         # the ray caster and the kernels release the interpreter's lock
-        with ThreadPoolExecutor(THREADS) as pool:
-            current = self._look(start)
+        pool = ThreadPoolExecutor(THREADS)
+        try:
+            passes = (pool.submit(self._rendered, i, i < last) for i in range(start, last + 1))
+            ahead = deque(itertools.islice(passes, THREADS + 1))
+            now, image = ahead.popleft().result()
             for index in range(start, last):
-                upcoming = pool.submit(self._look, index + 1)
-                image = self._renderer.paint(current, pool)
-                after = upcoming.result()
-                yield self._finished(index, image, current, after)
-                current = after
+                ahead.extend(itertools.islice(passes, 1))
+                after, following = ahead.popleft().result()
+                yield self._finished(index, image, now, after)
+                now, image = after, following
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _look(self, index: int) -> Pass:
+    def _rendered(self, index: int, painted: bool) -> tuple[Pass, NDArray[np.uint8]]:
+        """What a frame sees and its picture, which is empty where it is not wanted."""
         time = index * self._step if index >= len(self.times) else float(self.times[index])
-        return self._renderer.look(time, self.motion.at(time).poses[0])
+        seen = self._renderer.look(time, self.motion.at(time).poses[0])
+        return seen, self._renderer.paint(seen) if painted else np.empty((0, 0, 3), np.uint8)
 
     def _finished(
         self, index: int, image: NDArray[np.uint8], now: Pass, after: Pass

@@ -180,7 +180,7 @@ def _silhouettes(
     for k, instance in enumerate(ids):
         corners = seen.moment.corners[moving == instance]
         if not len(corners):
-            corners = stage.corners[stage.members(int(instance))]
+            corners = stage.rest[stage.members(int(instance))]
         p = (corners - seen.pose[:3, 3]) @ seen.pose[:3, :3]
         z = np.maximum(p[..., 2], 0.05)
         xy = np.stack(
