@@ -55,7 +55,7 @@ docs: $(READY)
 RESULTS := benchmarks/results
 DATA := $(or $(LITESCENE_DATA),../shared/data)
 VIDEO := $(DATA)/video/solidWhiteRight.mp4
-CHECKPOINT ?= runs/pp_liteseg_t_camvid_whole/best.safetensors
+CHECKPOINT ?= runs/pp_liteseg_t_camvid_street/best.safetensors
 BUNDLE ?= src/litescene/runtime/weights/pp_liteseg_t.onnx
 MISSING := @echo "bench: left out, as there is no"
 
