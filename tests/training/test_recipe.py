@@ -72,6 +72,12 @@ def test_the_checkpoint_to_start_from_is_found_from_the_current_folder(
         load_recipe(name, ["model.init=best.safetensors"])
 
 
+def test_a_wrong_key_inside_a_list_of_tables_offers_the_nearest() -> None:
+    plain = {"data": "camvid:a", "stages": [{"heigth": 64, "height": 64, "width": 64}]}
+    with pytest.raises(RecipeError, match=r"'stages\.0\.heigth'; did you mean 'height'"):
+        validated(SegmentationSettings, plain, "[segmentation]")
+
+
 @pytest.mark.parametrize("epochs", [[], [1], [0, 5, 5], [0, 9, 3]])
 def test_stages_that_leave_an_epoch_open_are_refused(epochs: list[int]) -> None:
     plain = {

@@ -10,10 +10,15 @@ Only the module of the wanted verb is imported, and the overview needs none at a
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from litescene import __version__
@@ -33,19 +38,47 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if words[0] in ("-V", "--version"):
         sys.stdout.write(f"litescene {__version__}\n")
         sys.exit(0)
+    with _sigterm_as_ctrl_c():
+        sys.exit(_answer(words, debug))
+
+
+def _answer(words: Sequence[str], debug: bool) -> int:
+    """Run the verb; returns the exit code of whatever ending it comes to."""
     try:
-        sys.exit(run_verb(words[0], words[1:]))
+        code = run_verb(words[0], words[1:])
+        sys.stdout.flush()
+        return code
     except (Stopped, KeyboardInterrupt) as stop:
         kept = f"; {stop.args[0]}" if stop.args else ""
         _say(f"interrupted{kept}")
-        sys.exit(INTERRUPTED)
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever reads our output has read enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1  # as typer answers it where it is the first to notice
     except Exception as error:  # the last line of defence: every error ends as one line
         if debug:
             import traceback
 
             traceback.print_exc()
         _say(_one_line(error))
-        sys.exit(_exit_code(error))
+        return _exit_code(error)
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends every verb as Ctrl-C does; jobs with an ending of their own set theirs."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def run_verb(name: str, arguments: Sequence[str]) -> int:

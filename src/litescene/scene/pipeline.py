@@ -35,6 +35,10 @@ from litescene.scene.view import LiveView
 from litescene.scene.worker import InOrder
 
 DEFAULT_CAMERA = "fov=70"
+_ASSUMED = (
+    "no camera was given: a horizontal field of view of 70° was assumed; where it is another one, "
+    "angles and distances are wrong"
+)
 
 ProgressCallback = Callable[[int, int | None], None]
 
@@ -69,7 +73,7 @@ def run(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> SceneResult:
-    """Understand a video: classes, objects, trajectory, depth and a labelled 3D map.
+    """Understand a video: classes, objects, trajectory, and a labelled 3D map.
 
     Args:
         source: a video, camera, stream, folder, glob or iterable (see `media.open_source`).
@@ -107,6 +111,8 @@ def run(
         try:
             prepare_folder(Path(out), Path(source) if isinstance(source, (str, Path)) else None)
             job = _Run(opened, lens, segmenter, detector, Path(out), seed, page)
+            if camera is None:
+                job.warnings.append(_ASSUMED)
             return job.go(settings, progress)
         except BaseException:
             if page is not None:
@@ -151,6 +157,7 @@ class _Run:
         if self.tracker is not None:
             self.milliseconds["tracking of objects"] = 0.0
         self.dropped = 0
+        self.warnings: list[str] = []
         self.files = FrameFiles(out, source.width, source.height)
         self.writer, self.map_worker = InOrder("write"), InOrder("map")
 
@@ -300,7 +307,7 @@ class _Run:
             **counts_of(self.source, frames, self.dropped, seconds),
             "complete": error is None and not interrupted,
             "milliseconds": milliseconds_of(stages, frames, seconds),
-            "warnings": warnings_of(self.source, interrupted, error),
+            "warnings": [*self.warnings, *warnings_of(self.source, interrupted, error)],
             "settings": settings | self._resolved(),
             "versions": versions(),
         }

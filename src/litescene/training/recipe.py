@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -116,8 +116,11 @@ def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
     if problem["type"] != "extra_forbidden":
         return f"{'.'.join(path)}: {problem['msg']} (given: {problem['input']!r})"
     fields: Any = section
-    for part in path[:-1]:
-        fields = fields.model_fields[part].annotation
+    for part in problem["loc"][:-1]:
+        if isinstance(part, str):
+            fields = fields.model_fields[part].annotation
+        else:  # the place in a list; the section is that of its items
+            fields = get_args(fields)[0]
     near = difflib.get_close_matches(path[-1], list(fields.model_fields), n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(fields.model_fields)}"
     return f"unknown key '{'.'.join(path)}'; {hint}"

@@ -11,7 +11,7 @@ import torch
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from litescene.core import STREET_OBJECTS, Detections, Image, Taxonomy
+from litescene.core import STREET_OBJECTS, Detections, Image, RecipeError, Taxonomy
 from litescene.data.box_transforms import letterbox
 from litescene.data.detection import DetectionData, open_detection
 from litescene.data.detection_mix import DetectionMix
@@ -99,6 +99,11 @@ class DetectionTask:
     def __init__(self, recipe: Recipe, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
         self.settings = s = validated(DetectionSettings, recipe.settings, "[detection]")
+        if s.taxonomy == "own" and len(s.train) > 1:
+            raise RecipeError(
+                f"[detection]: taxonomy = 'own' takes the classes of one source, and train lists "
+                f"{len(s.train)}; use 'street' to train on several"
+            )
         target = STREET_OBJECTS if s.taxonomy == "street" else None
         sources = [open_detection(source.data, "train", target) for source in s.train]
         self.taxonomy = sources[0].taxonomy
