@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from real_data import DataSet
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -17,6 +19,22 @@ def data_folder() -> Path:
     if not root.is_dir():
         pytest.skip(f"no real data at {root}; set LITESCENE_DATA to the folder of the data sets")
     return root
+
+
+@pytest.fixture(scope="session")
+def data_set(data_folder: Path) -> DataSet:
+    """`data_set("camvid/val")` is that folder or file of the real data sets.
+
+    A test is skipped where it is absent: nobody has to have all the sets.
+    """
+
+    def find(name: str) -> Path:
+        path = data_folder / name
+        if not path.exists():
+            pytest.skip(f"no {name} in {data_folder}")
+        return path
+
+    return find
 
 
 @pytest.fixture(scope="session")

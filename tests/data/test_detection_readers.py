@@ -12,6 +12,7 @@ import pytest
 from litescene.core import CAMVID, STREET_OBJECTS, DataError, Taxonomy
 from litescene.data.detection import open_detection, validation_stems
 from litescene.data.detection_camvid import read_camvid_boxes
+from real_data import DataSet
 
 
 def picture(path: Path, width: int = 40, height: int = 30) -> None:
@@ -250,10 +251,10 @@ def test_the_fixed_lists_hold_about_a_fifth() -> None:
     ],
 )
 def test_the_real_sets_split_without_overlap(
-    data_folder: Path, spec: str, train: int, val: int
+    data_set: DataSet, spec: str, train: int, val: int
 ) -> None:
     name, _, folder = spec.partition(":")
-    full = f"{name}:{data_folder / folder}"
+    full = f"{name}:{data_set(folder)}"
     stems = [
         {s.picture.stem for s in open_detection(full, split, STREET_OBJECTS).samples}
         for split in ("train", "val")
@@ -263,8 +264,8 @@ def test_the_real_sets_split_without_overlap(
 
 
 @pytest.mark.data
-def test_road_cars_are_split_by_time(data_folder: Path) -> None:
-    spec = f"boxcsv:{data_folder / 'road_cars'}"
+def test_road_cars_are_split_by_time(data_set: DataSet) -> None:
+    spec = f"boxcsv:{data_set('road_cars')}"
     train, val = (
         [int(s.picture.stem.split("_")[-1]) for s in open_detection(spec, split).samples]
         for split in ("train", "val")
@@ -273,8 +274,8 @@ def test_road_cars_are_split_by_time(data_folder: Path) -> None:
 
 
 @pytest.mark.data
-def test_coco_json_and_yolo_text_of_one_set_agree(data_folder: Path) -> None:
-    root = data_folder / "coco128"
+def test_coco_json_and_yolo_text_of_one_set_agree(data_set: DataSet) -> None:
+    root = data_set("coco128")
     from_json = {s.picture.name: s for s in open_detection(f"coco:{root}", "train").samples}
     for sample in open_detection(f"yolo:{root}", "all").samples[:40]:
         other = from_json[sample.picture.name]

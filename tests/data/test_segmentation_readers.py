@@ -11,6 +11,7 @@ import pytest
 from litescene.core import CAMVID, CITYSCAPES, IGNORE, DataError
 from litescene.data.location import data_root
 from litescene.data.segmentation import open_segmentation
+from real_data import DataSet
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
@@ -130,9 +131,9 @@ def test_a_split_held_in_memory_has_one_size(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_camvids_train_and_val_are_read_whole(data_folder: Path) -> None:
+def test_camvids_train_and_val_are_read_whole(data_set: DataSet) -> None:
     for split, count in (("train", 367), ("val", 101)):
-        data = open_segmentation(f"camvid:{data_folder / 'camvid'}", split)
+        data = open_segmentation(f"camvid:{data_set('camvid')}", split)
         assert len(data) == count
         image, labels = data.load(count - 1)
         assert image.shape == (*labels.shape, 3) == (360, 480, 3)

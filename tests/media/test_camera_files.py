@@ -6,6 +6,7 @@ import pytest
 
 from litescene.core import Camera, CameraError
 from litescene.media.camera_files import read_camera
+from real_data import DataSet
 
 K = [[500.0, 0.0, 321.0], [0.0, 510.0, 243.0], [0.0, 0.0, 1.0]]
 D4 = (-0.28, 0.07, 2e-4, -1e-5)
@@ -227,10 +228,14 @@ def test_a_picture_given_as_camera_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_real_calibrations_of_kitti_and_euroc_are_read(data_folder: Path) -> None:
-    kitti = read_camera(str(data_folder / "kitti07_160" / "calib.txt"), 1226, 370)
+def test_a_real_calibration_of_kitti_is_read(data_set: DataSet) -> None:
+    kitti = read_camera(str(data_set("kitti07_160/calib.txt")), 1226, 370)
     assert (kitti.fx, kitti.fy, kitti.cx, kitti.cy) == (707.0912, 707.0912, 601.8873, 183.1104)
-    euroc = read_camera(str(data_folder / "euroc_v101_imu_static" / "cam0_sensor.yaml"), 752, 480)
+
+
+@pytest.mark.data
+def test_a_real_calibration_of_euroc_is_read(data_set: DataSet) -> None:
+    euroc = read_camera(str(data_set("euroc_v101_imu_static/cam0_sensor.yaml")), 752, 480)
     assert (euroc.fx, euroc.fy, euroc.cx, euroc.cy) == (458.654, 457.296, 367.215, 248.375)
     assert euroc.model == "radtan"
     assert euroc.distortion == (-0.28340811, 0.07395907, 0.00019359, 1.76187114e-05)

@@ -9,6 +9,7 @@ import pytest
 
 from litescene.core import Frame, SourceError
 from litescene.media import open_source
+from real_data import DataSet
 
 
 def fill(folder: Path, names: Sequence[str], size: tuple[int, int] = (64, 48)) -> Path:
@@ -202,11 +203,16 @@ def test_a_folder_without_pictures_points_to_those_inside(tmp_path: Path) -> Non
 
 
 @pytest.mark.data
-def test_kitti_and_camvid_folders_are_read_whole(data_folder: Path) -> None:
-    with open_source(data_folder / "kitti07_160" / "image_0", limit=20) as source:
+def test_a_kitti_folder_has_the_times_of_its_drive(data_set: DataSet) -> None:
+    folder = data_set("kitti07_160")
+    with open_source(folder / "image_0", limit=20) as source:
         times = [frame.time for frame in source]
         assert (source.width, source.height) == (1226, 370)
-    truth = np.loadtxt(data_folder / "kitti07_160" / "times.txt")
+    truth = np.loadtxt(folder / "times.txt")
     np.testing.assert_array_equal(times, truth[:20])
-    with open_source(data_folder / "camvid" / "val") as source:
+
+
+@pytest.mark.data
+def test_a_camvid_folder_is_read_whole(data_set: DataSet) -> None:
+    with open_source(data_set("camvid/val")) as source:
         assert (source.frame_count, source.width, source.height) == (101, 480, 360)

@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from litescene.core import DataError, OutputError, Trajectory
 from litescene.geometry import rigid
 from litescene.media.trajectory_files import read_trajectory, write_euroc, write_kitti, write_tum
+from real_data import DataSet
 
 
 def _trajectory(scale: str = "metric") -> Trajectory:
@@ -122,11 +123,15 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.data
-def test_real_trajectories_of_kitti_and_euroc_are_read(data_folder: Path) -> None:
-    kitti = read_trajectory(data_folder / "kitti07_160" / "poses.txt")
+def test_a_real_trajectory_of_kitti_is_read(data_set: DataSet) -> None:
+    kitti = read_trajectory(data_set("kitti07_160/poses.txt"))
     assert len(kitti) == 160
     assert kitti.length == pytest.approx(90.6, abs=0.1)
-    euroc = read_trajectory(data_folder / "euroc_v101_imu_static" / "gt_20hz.csv")
+
+
+@pytest.mark.data
+def test_a_real_trajectory_of_euroc_is_read(data_set: DataSet) -> None:
+    euroc = read_trajectory(data_set("euroc_v101_imu_static/gt_20hz.csv"))
     assert euroc.times[0] == pytest.approx(1403715273.262142976, abs=1e-6)
     np.testing.assert_allclose(euroc.positions[0], [0.878895, 2.1834, 0.948427])
     expected = Rotation.from_quat([-0.824237, -0.106942, -0.551702, 0.069433]).as_matrix()

@@ -12,6 +12,7 @@ import pytest
 from litescene.core import SourceError
 from litescene.media import open_source
 from litescene.media.video_source import Clock, VideoSource
+from real_data import DataSet
 
 MakeVideo = Callable[..., Path]
 
@@ -261,9 +262,9 @@ def test_a_playlist_on_the_disk_opens_no_connection(tmp_path: Path) -> None:
     ],
 )
 def test_real_videos_give_every_frame_at_its_time(
-    data_folder: Path, name: str, count: int, rate: float, size: tuple[int, int]
+    data_set: DataSet, name: str, count: int, rate: float, size: tuple[int, int]
 ) -> None:
-    with open_source(data_folder / "video" / name) as source:
+    with open_source(data_set(f"video/{name}")) as source:
         times = [frame.time for frame in source]
         assert (source.width, source.height) == size
         assert source.frame_count == count

@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from litescene.metrics import (
     match_trajectories,
     relative_errors,
 )
+from real_data import DataSet
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -182,8 +182,8 @@ def test_short_paths_and_wrong_names_are_refused() -> None:
 
 @pytest.mark.data
 @pytest.mark.filterwarnings("ignore")
-def test_errors_on_the_kitti_path_agree_with_evo(data_folder: Path) -> None:
-    folder = data_folder / "kitti07_160"
+def test_errors_on_the_kitti_path_agree_with_evo(data_set: DataSet) -> None:
+    folder = data_set("kitti07_160")
     rows = np.loadtxt(folder / "poses.txt").reshape(-1, 3, 4)
     poses = rigid(rows[:, :, :3], rows[:, :, 3])
     truth = Trajectory(np.loadtxt(folder / "times.txt"), poses, "metric")

@@ -49,8 +49,8 @@ def posed_view(
     return PosedView(frame, picture, pose, CAMERA, marks.astype(np.float64)), truth
 
 
-def test_semi_dense_depth_of_a_kitchen_agrees_with_the_depth_sensor(data_folder):
-    folder = data_folder / "redkitchen_seq_a"
+def test_semi_dense_depth_of_a_kitchen_agrees_with_the_depth_sensor(data_set):
+    folder = data_set("redkitchen_seq_a")
     table = np.loadtxt(folder / "poses_c2w.txt")
     poses = {int(row[0]): np.vstack([row[1:].reshape(3, 4), [0, 0, 0, 1.0]]) for row in table}
     ratios, shares = [], []

@@ -13,14 +13,9 @@ from litescene.core import CAMVID, Camera, Frame, SegmentationMap
 from litescene.geometry import align_poses, relative, rotation_angle, umeyama
 from litescene.scene.odometry import Odometry
 from litescene.scene.odometry_result import OdometryResult
+from real_data import DataSet
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
-
-
-def need(folder: Path) -> Path:
-    if not folder.exists():
-        pytest.skip(f"no {folder.name} in LITESCENE_DATA")
-    return folder
 
 
 def kitti(folder: Path) -> Iterator[Frame]:
@@ -42,8 +37,8 @@ def drive(frames: Iterator[Frame], camera: Camera) -> OdometryResult:
 
 
 @pytest.fixture(scope="module")
-def seven(data_folder: Path) -> OdometryResult:
-    folder = need(data_folder / "kitti07_160")
+def seven(data_set: DataSet) -> OdometryResult:
+    folder = data_set("kitti07_160")
     return drive(kitti(folder), kitti_camera(folder))
 
 
@@ -58,28 +53,28 @@ def test_kitti_07_is_tracked_from_the_first_frame_to_the_last(seven):
     assert (seven.segments == 0).all()
 
 
-def test_kitti_07_is_half_a_metre_off_on_ninety(seven, data_folder):
-    truth = kitti_truth(data_folder / "kitti07_160")
+def test_kitti_07_is_half_a_metre_off_on_ninety(seven, data_set):
+    truth = kitti_truth(data_set("kitti07_160"))
     poses = seven.trajectory.poses
     s, R, t = umeyama(poses[:, :3, 3], truth[:, :3, 3])
     gaps = align_poses(s, R, t, poses)[:, :3, 3] - truth[:, :3, 3]
     assert np.sqrt(np.square(gaps).sum(axis=1).mean()) < 0.6  # the bound is 1.0
 
 
-def test_kitti_07_turns_as_the_car_did(seven, data_folder):
-    truth, poses = kitti_truth(data_folder / "kitti07_160"), seven.trajectory.poses
+def test_kitti_07_turns_as_the_car_did(seven, data_set):
+    truth, poses = kitti_truth(data_set("kitti07_160")), seven.trajectory.poses
     steps = [relative(p[:-1], p[1:])[:, :3, :3] for p in (poses, truth)]
     assert np.degrees(rotation_angle(*steps)).mean() < 0.05  # the bound is 0.10
 
 
-def test_kitti_07_is_the_same_twice(seven, data_folder):
-    folder = data_folder / "kitti07_160"
+def test_kitti_07_is_the_same_twice(seven, data_set):
+    folder = data_set("kitti07_160")
     again = drive(kitti(folder), kitti_camera(folder))
     np.testing.assert_array_equal(again.poses, seven.poses)
 
 
-def test_there_and_back_closes_a_loop(data_folder):
-    folder = need(data_folder / "kitti07_160")
+def test_there_and_back_closes_a_loop(data_set):
+    folder = data_set("kitti07_160")
     frames = list(kitti(folder))[60:140]
     order = [*range(80), *range(78, -1, -1)]
     replayed = (Frame(k, 0.1 * k, frames[row].image) for k, row in enumerate(order))
@@ -91,8 +86,8 @@ def test_there_and_back_closes_a_loop(data_folder):
         assert abs(older - newer) <= 6
 
 
-def test_the_camvid_clip_is_tracked_without_calibration(data_folder):
-    folder = need(data_folder / "camvid")
+def test_the_camvid_clip_is_tracked_without_calibration(data_set):
+    folder = data_set("camvid")
     odometry = Odometry(Camera.from_fov(480, 360, 60.0))
     for k, file in enumerate(sorted((folder / "val").iterdir())):
         labels = cv2.imread(str(folder / "valannot" / f"{file.stem}.png"), cv2.IMREAD_GRAYSCALE)
@@ -105,8 +100,8 @@ def test_the_camvid_clip_is_tracked_without_calibration(data_folder):
     assert ahead[2] > 5 * np.abs(ahead[:2]).max()
 
 
-def test_the_motorway_is_tracked_but_for_the_start(data_folder):
-    clip = cv2.VideoCapture(str(need(data_folder / "video" / "solidWhiteRight.mp4")))
+def test_the_motorway_is_tracked_but_for_the_start(data_set):
+    clip = cv2.VideoCapture(str(data_set("video/solidWhiteRight.mp4")))
     odometry = Odometry(Camera.from_fov(960, 540, 60.0))
     for k in range(221):
         found, image = clip.read()
