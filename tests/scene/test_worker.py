@@ -46,19 +46,23 @@ def test_an_error_of_the_last_function_is_raised_by_close() -> None:
 
 def test_submitting_waits_while_the_queue_is_full() -> None:
     worker, go, submitted = InOrder("test", capacity=1), threading.Event(), []
+    full = threading.Event()
 
     def feed() -> None:
         for i in range(3):
             worker.submit(go.wait)
             submitted.append(i)
+            if i == 1:
+                full.set()
 
     feeder = threading.Thread(target=feed)
     feeder.start()
-    feeder.join(timeout=0.3)
+    assert full.wait(60)
+    feeder.join(timeout=0.2)
     assert feeder.is_alive()
-    assert len(submitted) == 2  # one at work, one waiting
+    assert submitted == [0, 1]  # one at work, one waiting
     go.set()
-    feeder.join(timeout=10)
+    feeder.join(timeout=60)
     worker.close()
     assert submitted == [0, 1, 2]
 
