@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 import sys
@@ -20,7 +21,7 @@ from litescene.core import Camera, Frame, MissingExtraError
 from litescene.scene import view as view_module
 from litescene.scene.view import LiveView
 
-pytest.importorskip("viser", reason="the live page needs the extra 'view'")
+viser = pytest.importorskip("viser", reason="the live page needs the extra 'view'")
 
 
 @pytest.fixture
@@ -47,10 +48,19 @@ def test_the_page_is_served_while_poses_and_maps_come(page: Any) -> None:
 
 
 def test_the_page_is_for_this_machine_alone_and_gone_once_closed(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    hosts: list[str] = []
+    server = viser.ViserServer
+
+    def note(host: str, **settings: Any) -> Any:
+        hosts.append(host)
+        return server(host=host, **settings)
+
+    monkeypatch.setattr(viser, "ViserServer", note)
     live = LiveView(Camera.from_fov(WIDTH, HEIGHT, 70))
     port = int(live.url.rpartition(":")[2])
+    assert [ipaddress.ip_address(host).is_loopback for host in hosts] == [True]
     live.close()
     with pytest.raises(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
