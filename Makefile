@@ -61,6 +61,7 @@ MISSING := @echo "bench: left out, as there is no"
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py --json $(RESULTS)/startup.json
+	$(BIN)/python benchmarks/street_speed.py --json $(RESULTS)/street_speed.json
 	$(BIN)/python benchmarks/demo.py --out out/bench --json $(RESULTS)/demo.json
 	$(BIN)/python benchmarks/run_speed.py out/bench/street/drive.mp4 \
 		--camera out/bench/street/camera.yaml --json $(RESULTS)/run_speed_street.json

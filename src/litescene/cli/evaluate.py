@@ -37,7 +37,9 @@ def command(
             "camvid-boxes"
         ),
     ],
-    split: Annotated[str, typer.Option(help="train, val, test or all")] = "val",
+    split: Annotated[
+        str, typer.Option(help="train, val, test (pixel labels only) or all (boxes only)")
+    ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,
 ) -> None:

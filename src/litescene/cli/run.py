@@ -45,13 +45,17 @@ def command(
     engine: Engine = "auto",
     limit: Limit = None,
     view: Annotated[
-        bool, typer.Option("--view", help="show the map live in the browser, until Ctrl-C")
+        bool,
+        typer.Option(
+            "--view", help="show the map live in the browser, until Ctrl-C (needs the extra view)"
+        ),
     ] = False,
 ) -> int:
     """Turn a video into classes, objects, the camera's trajectory and a labelled 3D map.
 
-    The folder gets trajectory.txt (TUM), map.ply, map/ (COLMAP), frames.jsonl, labels/,
-    overlay.mp4, summary.json and report.html; results of an earlier run in it are replaced.
+    The folder, NAME_run/ by default, gets trajectory.txt (TUM), map.ply, map/ (COLMAP),
+    frames.jsonl, labels/, overlay.mp4, summary.json and report.html; results of an earlier run
+    in it are replaced.
     Ctrl-C ends early: what was done is finished and valid.
     """
     from litescene.runtime.annotate import result_folder
