@@ -1,0 +1,83 @@
+"""Every recipe that ships: its tables are read strictly, and what it names exists."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litescene.core import RecipeError
+from litescene.data import detection, segmentation
+from litescene.models import create_model, list_models
+from litescene.training import Recipe, load_recipe
+from litescene.training.recipe import recipe_from_dict, validated
+from litescene.training.tasks.detection import DetectionSettings
+from litescene.training.tasks.segmentation import SegmentationSettings
+
+RECIPES = sorted(Path(str(resources.files("litescene"))).glob("recipes/*.toml"))
+SETTINGS = {"segmentation": SegmentationSettings, "detection": DetectionSettings}
+
+pytestmark = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+
+
+def settings_of(recipe: Recipe) -> SegmentationSettings | DetectionSettings:
+    """The task's own table, as the task reads it."""
+    return validated(SETTINGS[recipe.task], recipe.settings, f"[{recipe.task}]")
+
+
+def sources_of(settings: SegmentationSettings | DetectionSettings) -> list[str]:
+    """All `FORMAT:PATH` of a recipe."""
+    if isinstance(settings, SegmentationSettings):
+        return [settings.data, *(extra.data for extra in settings.extra)]
+    return [*(source.data for source in settings.train), *settings.val]
+
+
+def tables(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A table and all tables in it, but for the free options of a network."""
+    yield plain
+    for key, value in plain.items():
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict) and key != "options":
+                yield from tables(inner)
+
+
+def test_a_shipped_recipe_is_valid_to_its_last_key(path: Path, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "first.safetensors"
+    checkpoint.touch()
+    recipe = load_recipe(path.stem, [f"model.init={checkpoint}"])
+    settings = settings_of(recipe)
+    assert recipe.name == path.stem
+    assert all(stage.epoch < recipe.epochs for stage in settings.stages)
+    assert recipe.schedule.warmup_epochs < recipe.epochs
+    formats = {"segmentation": segmentation.FORMATS, "detection": detection.FORMATS}[recipe.task]
+    for spec in sources_of(settings):
+        assert spec.partition(":")[0] in formats, spec
+
+
+def test_a_shipped_recipe_names_a_network_of_its_task(path: Path) -> None:
+    model = tomllib.loads(path.read_text())["model"]
+    task = tomllib.loads(path.read_text())["task"]
+    assert model["name"] in list_models(task=task)
+    create_model(model["name"], num_classes=3, **model.get("options", {}))
+
+
+def test_a_shipped_recipe_starts_from_the_run_of_another_one(path: Path) -> None:
+    init = tomllib.loads(path.read_text())["model"].get("init")
+    if init is not None:
+        runs, name, file = Path(init).parts
+        assert (runs, file in ("best.safetensors", "last.safetensors")) == ("runs", True)
+        assert name in {other.stem for other in RECIPES if other != path}
+
+
+def test_a_slip_in_any_table_of_a_shipped_recipe_is_found(path: Path) -> None:
+    count = len(list(tables(tomllib.loads(path.read_text()))))
+    assert count >= 6
+    for number in range(count):
+        plain = tomllib.loads(path.read_text())
+        list(tables(plain))[number]["wieght"] = 1.0
+        with pytest.raises(RecipeError, match="wieght"):
+            settings_of(recipe_from_dict(plain, path.name))
