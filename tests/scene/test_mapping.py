@@ -82,13 +82,50 @@ def test_the_middle_frame_between_two_keyframes_is_a_neighbour() -> None:
 def test_however_long_no_keyframe_comes_few_frames_are_kept(gap: int) -> None:
     worker = InOrder("map")
     mapper = Mapper(Rectifier(CAMERA), CAMVID, Recorder(), worker)
-    for index in range(gap):
+    mapper.pass_by(frame(0), LABELS, pose(0))
+    assert not mapper._between  # there is no keyframe yet to hang it onto
+    sparse = SparseMap(CAMERA.fx, OdometrySettings())
+    sparse.add_keyframe(keyframe(0, 0))
+    mapper.add(sparse.keyframes[0], frame(0), LABELS, None, sparse)
+    for index in range(1, gap):
         mapper.pass_by(frame(index), LABELS, pose(index))
         assert len(mapper._between) <= 8
-    kept = [f.index for f, _, _ in mapper._between]
-    assert kept[0] <= 1
+    kept = [between.frame.index for between in mapper._between]
+    assert kept[0] <= 2
     assert kept[-1] >= 0.6 * (gap - 1)
     worker.close()
+
+
+def test_a_frame_between_moves_along_when_its_keyframe_is_adjusted() -> None:
+    recorder, worker = Recorder(), InOrder("map")
+    mapper = Mapper(Rectifier(CAMERA), CAMVID, recorder, worker)
+    sparse = SparseMap(CAMERA.fx, OdometrySettings())
+    shift = np.eye(4)
+    shift[0, 3] = 0.5
+    for number in range(2):
+        for passed in range(10 * number - 9, 10 * number):
+            if passed > 0:
+                mapper.pass_by(frame(passed), LABELS, pose(passed))
+        if number:  # as a local adjustment or a loop does it, before the mapper hears of it
+            sparse.keyframes[0].pose = shift @ sparse.keyframes[0].pose
+            sparse.keyframes[0].scale = 2.0
+        sparse.add_keyframe(keyframe(number, 10 * number))
+        mapper.add(sparse.keyframes[-1], frame(10 * number), LABELS, None, sparse)
+    mapper.finish(sparse)
+    worker.close()
+    expected = shift.copy()
+    expected[2, 3] = 2 * 0.1 * 5
+    np.testing.assert_allclose(recorder.poses[5], expected)
+
+
+def test_a_finished_mapper_holds_no_pictures_and_maps_nothing_twice() -> None:
+    recorder, mapper, keyframes = drive(gap=10)
+    assert not mapper._recent
+    assert not mapper._between
+    sparse = SparseMap(CAMERA.fx, OdometrySettings())
+    sparse.keyframes = keyframes
+    mapper.finish(sparse)
+    assert [index for index, _ in recorder.calls] == [0, 10, 20]
 
 
 def test_without_frames_between_keyframes_serve_alone() -> None:

@@ -55,6 +55,16 @@ class _Seen:
         return replace(self.view, pose=self.keyframe.pose @ step)
 
 
+@dataclass(frozen=True)
+class _Between:
+    """A frame that is no keyframe, hung onto the keyframe before it like `_Seen`."""
+
+    frame: Frame
+    labels: SegmentationMap
+    T_keyframe_frame: NDArray[np.float64]
+    scale: float
+
+
 class Rectifier:
     """Pictures and labels as an ideal camera of at most `WIDEST` columns sees them."""
 
@@ -114,19 +124,24 @@ class Mapper:
         self._rectifier, self._depth, self._worker = rectifier, depth, worker
         self._map = SemanticVoxelMap(taxonomy)
         self._recent: deque[_Seen] = deque(maxlen=VIEWS)
-        self._between: list[tuple[Frame, SegmentationMap, NDArray[np.float64]]] = []
+        self._between: list[_Between] = []
         self._stride = self._passed = 1
         self._mapped: list[tuple[Keyframe, float]] = []
         self.milliseconds = {"depth": 0.0, "fusion": 0.0}
 
     def pass_by(self, frame: Frame, labels: SegmentationMap, pose: NDArray[np.float64]) -> None:
-        """Take a tracked frame that is no keyframe; `pose` is T_world_camera.
+        """Take a tracked frame that is no keyframe; `pose` is T_world_camera, as of now.
 
         One frame between two keyframes becomes a neighbour: its view differs less, so matching
-        survives where the camera drives towards things.
+        survives where the camera drives towards things. Before the first keyframe nothing is kept.
         """
+        if not self._recent:
+            return
         if self._passed % self._stride == 0:
-            self._between.append((frame, labels, pose))
+            # The next keyframe's adjustment moves the keyframe before; the frame goes with it.
+            before = self._recent[-1].keyframe
+            step = invert(before.pose) @ pose
+            self._between.append(_Between(frame, labels, step, before.scale))
             if len(self._between) > _BETWEEN:
                 del self._between[1::2]
                 self._stride *= 2
@@ -141,11 +156,10 @@ class Mapper:
         sparse: SparseMap,
     ) -> None:
         """Take a new keyframe, and map the one before it."""
-        if self._between and self._recent:
-            before = self._recent[-1].keyframe
-            middle, its_labels, pose = self._between[len(self._between) // 2]
-            view = self._view(middle, its_labels, pose)
-            self._recent.append(_Seen(view, before, invert(before.pose) @ pose, before.scale))
+        if self._between:
+            before, middle = self._recent[-1].keyframe, self._between[len(self._between) // 2]
+            view = self._view(middle.frame, middle.labels, before.pose @ middle.T_keyframe_frame)
+            self._recent.append(_Seen(view, before, middle.T_keyframe_frame, middle.scale))
         self._between, self._stride, self._passed = [], 1, 1
         ids = None if instances is None else self._rectifier.ids(instances)
         view = self._view(frame, labels, keyframe.pose)
@@ -163,8 +177,10 @@ class Mapper:
         )
 
     def finish(self, sparse: SparseMap) -> None:
-        """Map the last keyframe too."""
+        """Map the last keyframe too, and let all views go; nothing may be added after it."""
         self._submit(-1, sparse)
+        self._recent.clear()
+        self._between.clear()
 
     def _submit(self, which: int, sparse: SparseMap) -> None:
         """Have the keyframe `which` (-1 the newest, -2 the one before) mapped, if there is one."""
