@@ -159,6 +159,61 @@ def test_a_landmark_is_seen_once_per_keyframe_after_merging():
         assert len(frame.ids) == len(frame.rays) == len(points) - 1
 
 
+def test_a_landmark_that_is_its_own_double_stays():
+    points = world()
+    sparse = drive([at(0.0), at(0.5)], points)
+    sparse.merge(np.array([3, 7]), np.array([3, 8]))
+    assert sparse.landmarks.known[[3, 8]].all()
+    assert not sparse.landmarks.known[7]
+    assert all((frame.ids == 3).sum() == 1 for frame in sparse.keyframes)
+
+
+def test_the_original_of_one_double_stays_though_it_is_called_a_double_too():
+    points = world()
+    sparse = drive([at(0.0), at(0.5)], points)
+    sparse.merge(np.array([5, 6, 20, 21]), np.array([6, 9, 21, 20]))
+    assert not sparse.landmarks.known[5]
+    assert sparse.landmarks.known[[6, 9, 20, 21]].all()
+    for frame in sparse.keyframes:
+        assert 5 not in frame.ids
+        assert sparse.landmarks.known[frame.ids].all()
+
+
+def test_rows_are_found_by_id_and_minus_one_where_there_is_none():
+    frame = keyframe(0, at(0.0), np.array([7, 2, 9]), np.zeros((3, 2)))
+    np.testing.assert_array_equal(frame.rows_of(np.array([9, 1, 7, 11, 2])), [2, -1, 0, -1, 1])
+    frame.drop(np.zeros(3, bool))
+    np.testing.assert_array_equal(frame.rows_of(np.array([9, 1])), [-1, -1])
+
+
+def described(frame: Keyframe) -> Keyframe:
+    """With a code of its own for every corner."""
+    frame.described = frame.ids.copy()
+    frame.descriptors = np.repeat(frame.ids.astype(np.uint8)[:, None], 32, axis=1)
+    return frame
+
+
+def test_a_keyframe_that_left_the_window_keeps_landmarks_and_what_is_still_followed():
+    points = world()
+    sparse = SparseMap(FOCAL, OdometrySettings(window=3))
+    ids = sparse.landmarks.add(0, seen(at(0.0), points))
+    sparse.landmarks.place(ids[:40], points[:40])
+    followed = ids[:50]  # the last thirty corners are lost before they have a depth
+    for index in range(5):
+        pose, own = at(0.0001 * index), ids if index == 0 else followed
+        frame = described(keyframe(index, pose, own, seen(pose, points[: len(own)])))
+        sparse.add_keyframe(frame)
+        if index:
+            sparse.triangulate(frame)
+            sparse.adjust_window(0)
+    first = sparse.keyframes[0]
+    assert sparse.landmarks.known.sum() == 40
+    np.testing.assert_array_equal(first.ids, followed)
+    assert len(first.ids) == len(first.rays) == len(first.pixels)
+    np.testing.assert_array_equal(first.described, followed)
+    np.testing.assert_array_equal(first.descriptors[:, 0], followed)
+
+
 def test_keyframes_come_in_order():
     sparse = drive([at(0.0)], world())
     with pytest.raises(ValueError, match="keyframe 5 cannot follow 0"):

@@ -45,6 +45,15 @@ class Keyframe:
         """Keep only the observations where `keep` is True."""
         self.ids, self.pixels, self.rays = self.ids[keep], self.pixels[keep], self.rays[keep]
 
+    def rows_of(self, ids: Ints) -> Ints:
+        """Row of each of `ids` (n) among the observations, -1 where it is not seen."""
+        if not len(self.ids):
+            return np.full(len(ids), -1)
+        order = np.argsort(self.ids)
+        place = np.searchsorted(self.ids, ids, sorter=order).clip(max=len(order) - 1)
+        rows = order[place]
+        return np.where(self.ids[rows] == ids, rows, -1)
+
 
 class SparseMap:
     """Keyframes and landmarks, and the local adjustment that keeps them consistent."""
@@ -70,9 +79,10 @@ class SparseMap:
         ids = keyframe.ids[rows]
         if not len(ids):
             return ids
-        poses = np.stack([k.pose for k in self.keyframes])
+        origins, place = np.unique(marks.origin[ids], return_inverse=True)
+        poses = np.stack([self.keyframes[k].pose for k in origins])
         points, angles, errors, front = two_ray_points(
-            poses[marks.origin[ids]], keyframe.pose, marks.origin_rays[ids], keyframe.rays[rows]
+            poses[place], keyframe.pose, marks.origin_rays[ids], keyframe.rays[rows]
         )
         wide = angles > np.radians(self.settings.triangulation_degrees)
         agree = front & (errors * self.focal < self.settings.inlier)
@@ -83,6 +93,7 @@ class SparseMap:
         """Bundle-adjust the last keyframes of `segment` and what they see; drop what disagrees.
 
         The keyframes outside the window that first saw most of its landmarks hold it in place.
+        The one that leaves the window is settled: see `settle`.
         """
         own = [k.index for k in self.keyframes if k.segment == segment]
         window = own[-self.settings.window :]
@@ -94,6 +105,21 @@ class SparseMap:
         ranked = np.argsort(-shared, kind="stable")[: self.settings.anchors]
         anchors = sorted({int(k) for k in ranked if shared[k] > 0} | {own[-len(window) - 1]})
         self.adjust(window, anchors)
+        if len(own) > self.settings.window:
+            self.settle(self.keyframes[own[-self.settings.window - 1]])
+
+    def settle(self, keyframe: Keyframe) -> None:
+        """Let `keyframe` forget the corners that can become landmarks no more.
+
+        Those are the ones without a position that the newest keyframe does not follow.
+        """
+        followed = self.keyframes[-1].ids
+        hope = self.landmarks.known[keyframe.ids] | np.isin(keyframe.ids, followed)
+        keyframe.drop(hope)
+        hope = self.landmarks.known[keyframe.described] | np.isin(keyframe.described, followed)
+        keyframe.described, keyframe.descriptors = (
+            keyframe.described[hope], keyframe.descriptors[hope],
+        )  # fmt: skip
 
     def depths(self, keyframe: Keyframe) -> tuple[NDArray[np.float32], Floats]:
         """Pixels (n×2) and z-depths (n) of the landmarks that `keyframe` sees."""
@@ -103,7 +129,12 @@ class SparseMap:
         return keyframe.pixels[known][z > 0], z[z > 0]
 
     def merge(self, doubles: Ints, originals: Ints) -> None:
-        """Make the landmarks `doubles` (n) the same as `originals` (n) in every keyframe."""
+        """Make the landmarks `doubles` (n) the same as `originals` (n) in every keyframe.
+
+        A landmark that is the original of one stays, even where it is called a double too.
+        """
+        real = ~np.isin(doubles, originals)
+        doubles, originals = doubles[real], originals[real]
         table = np.arange(len(self.landmarks))
         table[doubles] = originals
         for keyframe in self.keyframes:
@@ -122,19 +153,19 @@ class SparseMap:
         """Bundle-adjust keyframes `free` while `fixed` hold still."""
         used = np.array([*fixed, *free], np.int64)
         cameras, ids, rays, rows = self._observations(used)
-        marks = self.landmarks
-        counts = np.bincount(ids, minlength=len(marks))
-        seen = np.zeros(len(marks), bool)
-        for k in free:
-            seen[self.keyframes[k].ids] = True
-        chosen = marks.known & (counts >= 2) & seen
-        points = np.flatnonzero(chosen)
-        if not len(points) or not len(free):
+        if not len(free):
             return
-        keep = np.flatnonzero(chosen[ids])
-        place = np.cumsum(chosen) - 1
-        order = keep[np.argsort(place[ids[keep]], kind="stable")]
-        starts = np.concatenate([[0], np.cumsum(counts[points])]).astype(np.int64)
+        marks = self.landmarks
+        # Tables over what these keyframes see: one over all landmarks would grow with the video.
+        seen, place, counts = np.unique(ids, return_inverse=True, return_counts=True)
+        moving = np.isin(seen, ids[cameras >= len(fixed)])
+        chosen = marks.known[seen] & (counts >= 2) & moving
+        points = seen[chosen]
+        if not len(points):
+            return
+        keep = np.flatnonzero(chosen[place])
+        order = keep[np.argsort(place[keep], kind="stable")]
+        starts = np.concatenate([[0], np.cumsum(counts[chosen])]).astype(np.int64)
         poses = invert(np.stack([self.keyframes[k].pose for k in used]))[:, :3]
         problem = Problem(
             np.ascontiguousarray(poses),
@@ -175,9 +206,9 @@ class SparseMap:
             keep = np.ones(len(keyframe.ids), bool)
             keep[rows[bad & (cameras == slot)]] = False
             keyframe.drop(keep)
-        left = np.bincount(ids[~bad], minlength=len(self.landmarks))
-        touched = np.unique(ids)
-        self.landmarks.forget(touched[left[touched] < 2])
+        touched, place = np.unique(ids, return_inverse=True)
+        left = np.bincount(place[~bad], minlength=len(touched))
+        self.landmarks.forget(touched[left < 2])
 
 
 def two_ray_points(

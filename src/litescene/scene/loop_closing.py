@@ -73,9 +73,7 @@ def _verified(sparse: SparseMap, older: Keyframe, newer: Keyframe, seed: int) ->
     if len(query) < _LEAST_INLIERS:
         return None
     ids_newer, ids_older = described[query], ids[reference]
-    order = np.argsort(newer.ids)
-    rows = order[np.searchsorted(newer.ids, ids_newer, sorter=order)]
-    points, rays = marks.points[ids_older], newer.rays[rows]
+    points, rays = marks.points[ids_older], newer.rays[newer.rows_of(ids_newer)]
     guess = ransac_pose(points, rays, sparse.focal, settings, seed)
     if guess is None:
         return None

@@ -104,7 +104,8 @@ def similar(
     """Places in `keyframes` of at most `most` with correlation >= `least` to `view`, best first."""
     if not keyframes:
         return []
-    scores = np.stack([k.thumbnail for k in keyframes]) @ view
+    # One by one: a matrix of them all would be copied anew for every picture.
+    scores = np.array([k.thumbnail @ view for k in keyframes])
     order = np.argsort(-scores, kind="stable")[:most]
     return [int(i) for i in order if scores[i] >= least]
 
