@@ -18,9 +18,12 @@ from litescene.geometry import (
     umeyama,
     undistort_points,
 )
+from litescene.scene import odometry as odometry_module
 from litescene.scene import starting
 from litescene.scene.odometry import Odometry, TrackResult
 from litescene.scene.odometry_result import OdometryResult
+from litescene.scene.settings import OdometrySettings
+from litescene.scene.tracking import fit_pose
 
 CAMERA = plane_world.camera(320, 240)
 BLACK = np.zeros((240, 320, 3), np.uint8)
@@ -142,6 +145,24 @@ def test_after_a_long_stand_the_start_succeeds_and_the_oldest_frames_have_no_pos
     assert tracked[0]  # the first frame is the first keyframe
     assert not any(tracked[1:4])
     assert all(tracked[standing:])
+
+
+def test_a_frame_of_the_start_that_fits_no_landmarks_gets_no_pose(monkeypatch):
+    calls = []
+
+    def first_one_fails(guess, points, *rest):
+        calls.append(len(points))
+        pose, agree = fit_pose(guess, points, *rest)
+        few = np.arange(len(agree)) < OdometrySettings().least_inliers - 1
+        return (pose, agree & few) if len(calls) == 1 else (pose, agree)
+
+    monkeypatch.setattr(odometry_module, "fit_pose", first_one_fails)
+    _, result, _ = drive([picture(k) for k in range(12)])
+    assert len(calls) >= 10
+    assert result.states == ("tracking", "initializing", *["tracking"] * 10)
+    assert result.segments[1] == -1
+    gap, _ = errors(result, PATH)
+    assert gap < 0.06
 
 
 def test_a_camera_that_turns_on_the_spot_keeps_initializing():

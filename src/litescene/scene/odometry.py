@@ -154,7 +154,7 @@ class Odometry:
         return int(started.two_views.good.sum())
 
     def _begin_map(self, started: Started, grey: Grey, mask: Mask | None) -> None:
-        """Make the first two keyframes, and give the frames between them their poses."""
+        """Make the first two keyframes, and give the frames between them poses where they fit."""
         first, last = started.sightings[0], started.sightings[-1]
         marks, record = self.map.landmarks, self._records[first.record]
         rays = undistort_points(self.camera, first.pixels)
@@ -171,14 +171,18 @@ class Odometry:
         pose = invert(started.two_views.T_b_a)
         self._pose = pose
         self._add_keyframe(grey, mask)
-        between = np.eye(4)
-        for sighting in started.sightings[:-1]:
+        self._hang(first.record, keyframe, keyframe.pose)
+        before, since = keyframe.pose, first.record
+        for sighting in started.sightings[1:-1]:
             known = marks.known[ids[sighting.corners]]
             points = marks.points[ids[sighting.corners[known]]]
             seen_rays = undistort_points(self.camera, sighting.pixels[known])
-            between, _ = self._fit(between, points, seen_rays)
-            self._hang(sighting.record, keyframe, between)
-        self._velocity = invert(between) @ self._pose
+            fitted, agree = self._fit(before, points, seen_rays)
+            if agree.sum() >= self.settings.least_inliers:
+                self._hang(sighting.record, keyframe, fitted)
+                before, since = fitted, sighting.record
+        adjacent = since == len(self._records) - 2
+        self._velocity = invert(before) @ self._pose if adjacent else np.eye(4)
 
     # Tracking
 
@@ -221,9 +225,7 @@ class Odometry:
 
     def _wants_keyframe(self, last: Keyframe, rays: Floats) -> bool:
         settings, marks = self.settings, self.map.landmarks
-        table = np.full(len(marks), -1)
-        table[last.ids] = np.arange(len(last.ids))
-        rows = table[self._ids]
+        rows = last.rows_of(self._ids)
         both = rows >= 0
         if not both.any():
             return True
