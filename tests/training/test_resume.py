@@ -8,8 +8,8 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,22 +21,19 @@ from litescene.training.checkpoint import load_checkpoint, load_model, save_chec
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe, recipe_from_dict
 
-RUN = """
-import sys, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from litescene.training.loop import Trainer
-from litescene.training.recipe import recipe_from_dict
-from litescene.training.run_folder import RunFolder
-import json
-plain, out = json.loads(sys.argv[1]), Path(sys.argv[2])
-def say(progress):
-    print("last" if progress.step == progress.steps else "step", flush=True)
-if (out / "recipe.json").exists():
-    Trainer(RunFolder(out).recipe(), out, say).resume()
-else:
-    Trainer(recipe_from_dict(plain, "test"), out, say).start()
-"""
+RUN = Path(__file__).with_name("killed_run.py")
+
+IN_SAVES = (
+    "recipe.json",
+    "command.txt",
+    "best.safetensors",
+    "last.safetensors",
+    "last.json",
+    "log.jsonl",
+    "resume.safetensors",
+    "resume.safetensors",
+)
+"""Files of a run in whose saves it is killed; the one that commits an epoch twice."""
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def camvid(tmp_path: Path) -> Path:
     return root
 
 
-def plain_recipe(root: Path, **changes: object) -> dict[str, object]:
+def plain_recipe(root: Path, **changes: object) -> dict[str, Any]:
     return {
         "name": "tiny",
         "task": "segmentation",
@@ -69,14 +66,53 @@ def plain_recipe(root: Path, **changes: object) -> dict[str, object]:
     }
 
 
-def train(plain: dict[str, object], out: Path) -> subprocess.Popen[str]:
+Place = dict[str, Any]
+"""Where a run is killed; see `killed_run`."""
+
+
+def train(plain: dict[str, Any], out: Path, place: Place) -> subprocess.Popen[str]:
+    """Start or resume a run on one core; it says on its output where it is."""
+    words = [json.dumps(plain), str(out), json.dumps(place)]
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", RUN, json.dumps(plain), str(out)],
+        [sys.executable, "-W", "ignore", str(RUN), *words],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
+
+
+def finish(plain: dict[str, Any], out: Path) -> int:
+    """Let a run come to its end; returns the steps that were left."""
+    with train(plain, out, {}) as process:
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    return int(said.split()[-2])
+
+
+def kill(plain: dict[str, Any], out: Path, place: Place) -> list[int]:
+    """SIGKILL a run at its place; returns the sizes of the files left half written."""
+    with train(plain, out, place) as process:
+        assert process.stdout is not None
+        lines = iter(process.stdout.readline, "")
+        assert "here\n" in lines, f"the run never came to {place}"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    return [part.stat().st_size for part in out.glob(".*.part")]
+
+
+def places(chance: random.Random) -> list[Place]:
+    """The saves of `IN_SAVES` and four places after some steps, mixed.
+
+    The first save of the best weights, which surely comes, and those before it keep their order.
+    """
+    in_saves: list[Place] = [
+        {"file": name, "save": 1, "share": chance.random()} for name in IN_SAVES
+    ]
+    in_saves[-1]["save"] = 2  # an epoch is committed first
+    mixed = [*in_saves[3:], *({"step": steps} for steps in range(1, 5))]
+    chance.shuffle(mixed)
+    return in_saves[:3] + mixed
 
 
 def equal(a: Path, b: Path) -> bool:
@@ -84,51 +120,30 @@ def equal(a: Path, b: Path) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
-def kill_after(process: subprocess.Popen[str], steps: int, wait: float) -> None:
-    """SIGKILL some steps into the training, and a moment more."""
-    assert process.stdout is not None
-    for _ in range(steps):
-        process.stdout.readline()
-    time.sleep(wait)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-
-
-def kill_in_save(process: subprocess.Popen[str], out: Path, name: str) -> bool:
-    """SIGKILL while the file `name` is being written; whether it was."""
-    assert process.stdout is not None
-    while process.stdout.readline() not in ("last\n", ""):
-        pass
-    while not list(out.glob(f".{name}.*.part")) and process.poll() is None:
-        time.sleep(0.0002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return bool(list(out.glob(f".{name}.*.part")))
+def log_of(out: Path) -> list[dict[str, Any]]:
+    """The lines of a run's log but for the time that it took."""
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_ten_times_it_ends_bit_equal(camvid: Path, tmp_path: Path) -> None:
-    plain = plain_recipe(camvid, epochs=12)
+def test_killed_twelve_times_it_ends_bit_equal(camvid: Path, tmp_path: Path) -> None:
+    plain = plain_recipe(camvid, epochs=10)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    first = train(plain, whole)
-    first.communicate()
-    assert first.returncode == 0
-    chance = random.Random(5)
-    in_save = 0
-    for name in ("last.safetensors", "resume.safetensors", "log.jsonl", "resume.safetensors"):
-        kill_after(train(plain, broken), chance.randint(1, 3), chance.uniform(0, 0.3))
-        in_save += kill_in_save(train(plain, broken), broken, name)
-    kill_after(train(plain, broken), 0, chance.uniform(0, 2))
-    kill_after(train(plain, broken), 2, 0)
-    assert in_save >= 2
-    last = train(plain, broken)
-    said, _ = last.communicate()
-    assert last.returncode == 0
-    assert said.count("last") >= 2  # there was something left to do
+    assert finish(plain, whole) == 20
+    half_written = []
+    for place in places(random.Random(5)):
+        left = kill(plain, broken, place)
+        assert len(left) == ("file" in place), place
+        half_written += left
+    assert len(half_written) == len(IN_SAVES)
+    assert sum(size > 0 for size in half_written) >= 5
+    assert 2 <= finish(plain, broken) < 20
     assert not list(broken.glob(".*.part"))
     for name in ("last.safetensors", "best.safetensors", "resume.safetensors"):
         assert equal(whole / name, broken / name), name
+    assert log_of(whole) == log_of(broken)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(camvid: Path, tmp_path: Path) -> None:
