@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import PurePath
 
 from litescene.core import Frame
@@ -20,6 +21,7 @@ class FrameNames:
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
         self._taken: set[str] = set()
+        self._last_number = -1
 
     def __getitem__(self, index: int) -> str:
         """Name of the frame with that `Frame.index`."""
@@ -29,11 +31,23 @@ class FrameNames:
         """Name a new frame. A glob over folders may bring the same picture name again."""
         number = f"{frame.index:06d}"
         path = PurePath(frame.name)
-        name = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
-        if not name:
+        stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+        if not stem and number not in self._taken:
+            # Not kept one by one: a video has no names and no end.
+            self._last_number = frame.index
             return number
-        if name in self._taken:
-            name = f"{name}_{number}"
+        name = self._free(stem, number)
         self._taken.add(name)
         self._names[frame.index] = name
         return name
+
+    def _free(self, stem: str, number: str) -> str:
+        """`stem`, or it with the frame's number and so many further ones as it takes."""
+        again = f"{stem}_{number}" if stem else number
+        names = chain([stem or number, again], (f"{again}_{copy}" for copy in count(1)))
+        return next(n for n in names if n not in self._taken and not self._is_past_number(n))
+
+    def _is_past_number(self, name: str) -> bool:
+        """Whether a frame without a name may already be called so."""
+        number = int(name) if name.isascii() and name.isdecimal() else -1
+        return 0 <= number <= self._last_number and name == f"{number:06d}"

@@ -125,9 +125,12 @@ def _scale(image: Image) -> float:
     return max(0.35, 0.45 * image.shape[0] / _DESIGN_HEIGHT)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def _text_size(text: str, scale: float) -> tuple[int, int, int]:
-    """Width, height above and depth below the base line, in pixels."""
+    """Width, height above and depth below the base line, in pixels.
+
+    Few are kept: texts with times, ids and scores hardly come again.
+    """
     (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
     return int(width), int(height), int(below)
 
