@@ -7,7 +7,9 @@ from litescene.scene.depth import PosedView
 from litescene.scene.fusion import SemanticVoxelMap, confusion_model
 
 CAMERA = plane_world.camera()
-ROAD, BUILDING, CAR, SKY = (CAMVID.names.index(n) for n in ("road", "building", "car", "sky"))
+ROAD, BUILDING, CAR, PEDESTRIAN, SKY = (
+    CAMVID.names.index(n) for n in ("road", "building", "car", "pedestrian", "sky")
+)
 
 
 def view(index: int, pose: np.ndarray, labels: np.ndarray | None = None) -> PosedView:
@@ -179,6 +181,61 @@ def test_distinct_objects_are_counted_per_voxel_and_per_class():
     for i in range(20):
         scene.integrate(*one_pixel(4 + i, CAR), np.full((180, 240), 20 + i, np.int32))
     assert scene.snapshot(min_neighbours=0).instances.tolist() == [4]
+
+
+def test_objects_of_skipped_classes_are_counted_though_they_have_no_voxels():
+    scene = SemanticVoxelMap(CAMVID, voxel_size=1.0)
+    shape = (CAMERA.height, CAMERA.width)
+    labels = np.full(shape, ROAD, np.uint8)
+    labels[:40], labels[40:60] = CAR, PEDESTRIAN
+    instances = np.full(shape, -1, np.int32)
+    instances[10:20, :50], instances[10:20, 60:90] = 4, 7
+    instances[38:50, 100:120] = 12  # two rows of car pixels, ten of a pedestrian
+    instances[55:70, 200:] = 30  # reaches onto the road, which is mapped
+    seen, _ = one_pixel(0, ROAD)
+    image, known = seen.image, np.full(shape, 4.0, np.float32)
+    for index in range(2):
+        seen = PosedView(index, image, np.eye(4), CAMERA, labels=SegmentationMap(labels, CAMVID))
+        scene.integrate(seen, DepthMap(known if index else 0 * known, "metric"), instances)
+    counts = {"car": 2, "pedestrian": 2, "road": 1}
+    assert {k: v for k, v in scene.objects_per_class().items() if v} == counts
+    assert {k: v for k, v in scene.snapshot().objects_per_class.items() if v} == counts
+
+
+def test_what_was_measured_once_long_ago_makes_room_and_the_rest_stays():
+    scene = SemanticVoxelMap(CAMVID, voxel_size=0.1)
+    poses = [plane_world.pose(z=0.5 * i) for i in range(4)]
+    for i, pose in enumerate(poses):
+        scene.integrate(view(i, pose), true_depth(pose, 0.3, seed=i))
+    before, occupied = scene.snapshot(min_neighbours=0), len(scene)
+    once = int((scene.snapshot(min_observations=1, min_neighbours=0).observations == 1).sum())
+    room = len(scene._voxels.weight)
+    scene._reserve(room - occupied, 200)  # nothing is old enough, and there is room
+    assert len(scene) == occupied
+    scene._reserve(room - occupied + 1, 1000)
+    assert len(scene) == occupied - once
+    after = scene.snapshot(min_neighbours=0)
+    np.testing.assert_array_equal(after.points, before.points)
+    np.testing.assert_array_equal(after.labels, before.labels)
+    pose = poses[-1]
+    scene.integrate(view(1001, pose), true_depth(pose, 0.3, seed=3))  # the table still finds them
+    assert len(scene.snapshot(min_neighbours=0)) == len(before)
+    assert len(scene.snapshot(min_observations=3, min_neighbours=0)) > 0.1 * len(before)
+
+
+def test_a_long_way_through_noise_takes_bounded_memory():
+    rng = np.random.default_rng(0)
+    scene = SemanticVoxelMap(CAMVID, voxel_size=0.01)
+    sizes = []
+    for index in range(0, 3000, 50):
+        pose = plane_world.pose(z=0.5 * index)
+        seen, _ = one_pixel(index, ROAD)
+        depth = np.where(rng.random((180, 240)) < 0.1, rng.uniform(1, 30, (180, 240)), 0)
+        seen = PosedView(index, seen.image, pose, CAMERA)
+        scene.integrate(seen, DepthMap(depth.astype(np.float32), "metric"))
+        sizes.append(scene.nbytes)
+    assert sizes[-1] == sizes[len(sizes) // 2]
+    assert len(scene) < 15 * 0.1 * 180 * 240
 
 
 def test_lonely_and_rarely_seen_voxels_are_left_out_of_the_snapshot():

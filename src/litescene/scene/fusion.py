@@ -23,6 +23,11 @@ from litescene.scene.depth import PosedView
 if TYPE_CHECKING:
     from litescene.scene.fusion_kernels import Voxels
 
+_STALE_FRAMES = 300
+"""Voxels measured once, so many frames ago, are dropped when room is short: `snapshot` hides them,
+and at 10 to 30 frames a second the camera has left the place 10 to 30 seconds ago."""
+_LEAST_FREED = 1 / 8
+"""Share of the room that dropping must leave free; else there is more made, for a while to come."""
 VOXEL_SHARE = 0.015
 """Voxel size as a share of the first depth map's median depth, where no size is given."""
 
@@ -78,6 +83,7 @@ class SemanticVoxelMap:
         self._voxels = _allocate(1 << 12, len(taxonomy))
         self._table = np.full(1 << 14, -1, np.int32)
         self._count = 0
+        self._passing: dict[int, NDArray[np.int64]] = {}
 
     def __len__(self) -> int:
         """Number of occupied voxels."""
@@ -94,8 +100,9 @@ class SemanticVoxelMap:
         """Fuses a view's known depths; returns the number of points fused.
 
         `instances` H×W int32 holds the tracked object of each pixel, -1 where there is none.
-        Pixels of skipped classes are left out. Points are weighted by the inverse variance of
-        their depth; a depth map without `sigma` counts as sure to one part in a thousand.
+        Pixels of skipped classes are left out, but their objects are counted. Points are weighted
+        by the inverse variance of their depth; a depth map without `sigma` counts as sure to one
+        part in a thousand.
         """
         from litescene.scene.fusion_kernels import back_project, fuse
 
@@ -107,11 +114,13 @@ class SemanticVoxelMap:
                 f"the map holds '{self.taxonomy.name}', the labels are of "
                 f"'{view.labels.taxonomy.name}'"
             )
+        labels = np.full(shape, IGNORE, np.uint8) if view.labels is None else view.labels.labels
+        if instances is not None:
+            self._count_passing(labels, instances)
         if not np.any(depth.depth):
             return 0
         if self.voxel_size is None:
             self.voxel_size = VOXEL_SHARE * float(np.median(depth.depth[depth.depth > 0]))
-        labels = np.full(shape, IGNORE, np.uint8) if view.labels is None else view.labels.labels
         sigma = depth.sigma if depth.sigma is not None else np.zeros(shape, np.float32)
         camera = view.camera
         pixels, points, weights = back_project(
@@ -123,7 +132,7 @@ class SemanticVoxelMap:
             np.ascontiguousarray(view.pose[:3, :3]),
             np.ascontiguousarray(view.pose[:3, 3]),
         )
-        self._reserve(len(points))
+        self._reserve(len(points), view.index)
         self._poses[view.index] = np.array(view.pose, np.float64)
         ids = np.full(shape, -1, np.int32) if instances is None else instances
         self._count = fuse(
@@ -201,14 +210,29 @@ class SemanticVoxelMap:
         )
 
     def objects_per_class(self) -> dict[str, int]:
-        """Number of distinct tracked objects per class of the voxels they were seen in."""
+        """Number of distinct tracked objects per class of the voxels they were seen in.
+
+        Objects of skipped classes, which have no voxels, count for the class that most of their
+        pixels had.
+        """
         rows = np.flatnonzero((self._voxels.instances[: self._count] >= 0).any(axis=1))
         labels, _ = self._posterior(rows)
         ids = self._voxels.instances[rows]
+        passing = [int(pixels.argmax()) for pixels in self._passing.values()]
         return {
-            name: len(np.unique(ids[labels == c][ids[labels == c] >= 0]))
+            name: len(np.unique(ids[labels == c][ids[labels == c] >= 0])) + passing.count(c)
             for c, name in enumerate(self.taxonomy.names)
         }
+
+    def _count_passing(self, labels: NDArray[np.uint8], instances: NDArray[np.int32]) -> None:
+        """Counts the pixels of skipped classes by object and class."""
+        chosen = self._skipped[labels] & (instances >= 0)
+        codes = instances[chosen].astype(np.int64) * 256 + labels[chosen]
+        for code, pixels in zip(*np.unique(codes, return_counts=True), strict=True):
+            identity, label = divmod(int(code), 256)
+            if identity not in self._passing:
+                self._passing[identity] = np.zeros(len(self.taxonomy), np.int64)
+            self._passing[identity][label] += pixels
 
     def _posterior(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Most likely class and its probability; 255 and 0 where no label was ever observed."""
@@ -220,19 +244,40 @@ class SemanticVoxelMap:
         labels[unknown] = IGNORE
         return labels, np.where(unknown, 0.0, confidence).astype(np.float32)
 
-    def _reserve(self, new: int) -> None:
+    def _reserve(self, new: int, view: int) -> None:
         """Makes room for `new` more voxels and keeps the table at most half full."""
         from litescene.scene.fusion_kernels import rebuild_table
 
-        need, have = self._count + new, len(self._voxels.weight)
-        if need > have:
-            larger = _allocate(max(need, have + have // 2), len(self.taxonomy))
-            for name in self._voxels._fields:
-                getattr(larger, name)[: self._count] = getattr(self._voxels, name)[: self._count]
-            self._voxels = larger
+        have = len(self._voxels.weight)
+        if self._count + new > have:
+            self._drop_stale(view)
+            if self._count + new > (1 - _LEAST_FREED) * have:
+                larger = max(self._count + new, have + have // 2)
+                self._move(np.arange(self._count), _allocate(larger, len(self.taxonomy)))
+        need = self._count + new
         if 2 * need > len(self._table):
             self._table = np.full(1 << (2 * need - 1).bit_length(), -1, np.int32)
             rebuild_table(self._voxels.key, self._count, self._table)
+
+    def _drop_stale(self, view: int) -> None:
+        """Drops what was measured once, long before `view`."""
+        from litescene.scene.fusion_kernels import rebuild_table
+
+        again = self._voxels.observations[: self._count] > 1
+        fresh = self._voxels.last_view[: self._count] >= view - _STALE_FRAMES
+        rows = np.flatnonzero(again | fresh)
+        if len(rows) == self._count:
+            return
+        self._move(rows, self._voxels)
+        self._count = len(rows)
+        self._table.fill(-1)
+        rebuild_table(self._voxels.key, self._count, self._table)
+
+    def _move(self, rows: NDArray[np.int64], target: Voxels) -> None:
+        """Puts the voxels `rows` at the start of `target`, which may be the present one."""
+        for values, place in zip(self._voxels, target, strict=True):
+            place[: len(rows)] = values[rows]
+        self._voxels = target
 
 
 def _allocate(rows: int, classes: int) -> Voxels:
