@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,14 +35,11 @@ def tiny() -> ModuleType:
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Every test works in its own folder, with its own cache and without our log handlers."""
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in its own folder, with its own cache."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path / "cache"))
-    logger = logging.getLogger("litescene")
-    before = (list(logger.handlers), logger.level, logger.propagate)
-    yield tmp_path
-    logger.handlers[:], logger.level, logger.propagate = before
+    return tmp_path
 
 
 @pytest.fixture
