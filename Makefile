@@ -64,11 +64,13 @@ bench: $(READY)
 	$(BIN)/python benchmarks/demo.py --out out/bench --json $(RESULTS)/demo.json
 	$(BIN)/python benchmarks/run_speed.py out/bench/street/drive.mp4 \
 		--camera out/bench/street/camera.yaml --json $(RESULTS)/run_speed_street.json
-ifneq ($(wildcard $(VIDEO)),)
+ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val)),)
+	$(BIN)/python benchmarks/run_speed.py $(DATA)/camvid/val --camera fov=60 \
+		--json $(RESULTS)/run_speed_camvid.json
 	$(BIN)/python benchmarks/run_speed.py $(VIDEO) --camera fov=60 --frames 600 \
 		--json $(RESULTS)/run_speed_motorway.json
 else
-	$(MISSING) $(VIDEO): speed on real video (set LITESCENE_DATA)
+	$(MISSING) $(VIDEO) or $(DATA)/camvid/val: speed on real video (set LITESCENE_DATA)
 endif
 ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val),$(wildcard $(CHECKPOINT))),)
 	$(BIN)/python benchmarks/segment_speed.py $(CHECKPOINT) $(BUNDLE) \
