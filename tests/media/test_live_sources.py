@@ -13,6 +13,7 @@ import pytest
 
 from litescene.core import SourceError
 from litescene.media import live_sources, open_source
+from litescene.media.sources import Source
 
 MakeVideo = Callable[..., Path]
 
@@ -81,6 +82,42 @@ def test_a_closed_stream_gives_nothing_more(make_video: MakeVideo, serve: str) -
     assert list(source) == []
 
 
+def close_while_reading(source: Source, reading: threading.Event, go_on: threading.Event) -> bool:
+    """Close `source` while another thread reads; whether it waited for the end of the read."""
+    reader = threading.Thread(target=lambda: list(source))
+    closer = threading.Thread(target=source.close)
+    reader.start()
+    assert reading.wait(60)
+    closer.start()
+    closer.join(timeout=0.2)
+    waited = closer.is_alive()
+    go_on.set()
+    closer.join(timeout=60)
+    reader.join(timeout=60)
+    assert not closer.is_alive()
+    assert not reader.is_alive()
+    return waited
+
+
+def test_closing_a_stream_waits_for_the_read_that_another_thread_is_in(
+    make_video: MakeVideo, serve: str
+) -> None:
+    make_video("s.ts", [40 * i for i in range(20)])
+    source = open_source(f"{serve}/s.ts")
+    assert isinstance(source, live_sources.StreamSource)
+    decoded, reading, go_on = source._decoded, threading.Event(), threading.Event()
+
+    def slow() -> Iterator[object]:
+        for frame in decoded:
+            reading.set()
+            assert go_on.wait(60)
+            yield frame
+
+    source._decoded = slow()
+    assert close_while_reading(source, reading, go_on)
+    assert list(source) == []
+
+
 def test_a_silent_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_sources, "_OPEN_SECONDS", 0.3)
     with socket.socket() as server:
@@ -129,6 +166,24 @@ def test_a_camera_gives_rgb_frames_until_it_stops(
     assert len(frames) == 4
     assert frames[0].image[0, 0].tolist() == [0, 0, 255]
     assert 0 <= frames[0].time < frames[-1].time < 1
+
+
+def test_closing_a_camera_waits_for_the_read_that_another_thread_is_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, go_on, order = threading.Event(), threading.Event(), []
+
+    class Slow(FakeCapture):
+        def read(self) -> tuple[bool, np.ndarray | None]:
+            if self.left == 3:  # the first frame is read while the camera is opened
+                reading.set()
+                assert go_on.wait(60)
+            order.append("released" if self.released else "read")
+            return (False, None) if self.released else super().read()
+
+    monkeypatch.setattr(cv2, "VideoCapture", Slow)
+    assert close_while_reading(open_source(1), reading, go_on)
+    assert order[:2] == ["read", "read"]
 
 
 def test_a_camera_that_is_not_there_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import av
 import cv2
@@ -33,6 +35,7 @@ class StreamSource(Source):
 
     def __init__(self, url: str, limit: int | None) -> None:
         super().__init__(url, limit)
+        self._reading = threading.Lock()
         # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
         try:
@@ -59,17 +62,26 @@ class StreamSource(Source):
         yield from self._received()
 
     def _received(self) -> Iterator[Frame]:
-        for frame in self._decoded:
+        while (frame := self._read()) is not None:
             time_of_frame = self._clock.time_of(frame)
             if time_of_frame is None:
                 self.skipped.append(Skipped(self.name, out_of_turn(frame)))
             else:
                 yield Frame(0, time_of_frame, upright_rgb(frame))
 
+    def _read(self) -> Any:
+        # One at a time: FFmpeg does not survive a connection that closes under its reader.
+        with self._reading:
+            return next(self._decoded, None)
+
     def close(self) -> None:
-        """Close the connection; nothing more comes after it."""
-        self._decoded, self._first = iter(()), None
-        self._container.close()
+        """Close the connection; nothing more comes after it.
+
+        Waits for a read that another thread is in, which ends after ten seconds at the latest.
+        """
+        with self._reading:
+            self._decoded, self._first = iter(()), None
+            self._container.close()
 
 
 class CameraSource(Source):
@@ -82,6 +94,7 @@ class CameraSource(Source):
 
     def __init__(self, number: int, limit: int | None) -> None:
         super().__init__(f"camera:{number}", limit)
+        self._reading = threading.Lock()
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(number)
         cv2.utils.logging.setLogLevel(level)
@@ -104,10 +117,15 @@ class CameraSource(Source):
         self.skipped.append(Skipped(self.name, "the camera gave no more pictures"))
 
     def _grab(self) -> Frame | None:
-        grabbed, picture = self._capture.read()
+        with self._reading:  # OpenCV frees the device even under a reader
+            grabbed, picture = self._capture.read()
         now = time.monotonic() - self._begin
         return Frame(0, now, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) if grabbed else None
 
     def close(self) -> None:
-        """Give the camera back."""
-        self._capture.release()
+        """Give the camera back.
+
+        Waits for a read that another thread is in, for as long as the camera's driver lets it.
+        """
+        with self._reading:
+            self._capture.release()
