@@ -3,8 +3,9 @@
     python benchmarks/startup.py [--rounds 7] [--json result.json]
 
 Each figure is the median over fresh processes, after one that is not counted (it compiles and
-fills the caches); that of the first run ever has empty caches each time. The base install is measured through the metadata of installed packages: the
-files of litescene's own dependencies and theirs, without the extras.
+fills the caches); that of the first run ever has empty caches each time. The base install is
+measured through the metadata of installed packages: the files of litescene's own dependencies and
+theirs, without the extras.
 """
 
 from __future__ import annotations

@@ -146,12 +146,15 @@ def test_the_overview_comes_at_once() -> None:
     assert min(seconds) < LENIENT_SECONDS
 
 
-def test_a_closed_pipe_ends_quietly() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [["doctor", "--json"], ["models"], ["--help"], ["--version"]])
+def test_a_closed_pipe_ends_quietly(words: list[str], unbuffered: str) -> None:
     read, write = os.pipe()
     os.close(read)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "litescene.cli", "doctor", "--json"],
+            [sys.executable, "-m", "litescene.cli", *words],
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             stdout=write,
             stderr=subprocess.PIPE,
             text=True,

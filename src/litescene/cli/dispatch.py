@@ -32,12 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     words = [word for word in given if word != "--debug"]
-    if not words or words[0] in ("-h", "--help", "help"):
-        sys.stdout.write(overview())
-        sys.exit(0)
-    if words[0] in ("-V", "--version"):
-        sys.stdout.write(f"litescene {__version__}\n")
-        sys.exit(0)
     with _sigterm_as_ctrl_c():
         sys.exit(_answer(words, debug))
 
@@ -45,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _answer(words: Sequence[str], debug: bool) -> int:
     """Run the verb; returns the exit code of whatever ending it comes to."""
     try:
-        code = run_verb(words[0], words[1:])
+        code = _run(words)
         sys.stdout.flush()
         return code
     except (Stopped, KeyboardInterrupt) as stop:
@@ -62,6 +56,17 @@ def _answer(words: Sequence[str], debug: bool) -> int:
             traceback.print_exc()
         _say(_one_line(error))
         return _exit_code(error)
+
+
+def _run(words: Sequence[str]) -> int:
+    """The overview, the version, or a verb."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        sys.stdout.write(f"litescene {__version__}\n")
+        return 0
+    return run_verb(words[0], words[1:])
 
 
 @contextmanager
