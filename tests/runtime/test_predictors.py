@@ -11,8 +11,8 @@ import pytest
 
 import litescene
 from litescene.core import BundleError, Frame, InputError, SegmentationMap, UnknownNameError
-from litescene.runtime import Bundle, Detector, Segmenter, load, network_size
-from litescene.runtime.detection import box_agreement, find_boxes
+from litescene.runtime import Bundle, Detector, Segmenter, detection, load, network_size
+from litescene.runtime.detection import box_agreement, find_boxes, stated_iou, stated_score
 from litescene.runtime.engines import default_threads, installed
 from litescene.runtime.segmentation import label_agreement, resize
 from tiny_bundles import segmentation_contract
@@ -117,6 +117,20 @@ def test_thresholds_and_labels_are_those_that_were_asked_for(
     few = Detector(detection_bundle, ENGINE, score=0.1)(picture)
     many = Detector(detection_bundle, ENGINE, score=0.1, multi_label=True)(picture)
     assert len(many) > len(few)
+
+
+def test_the_engine_is_chosen_by_the_stated_thresholds_whatever_the_caller_asks_for(
+    detection_bundle: Bundle, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, float]] = []
+    monkeypatch.setattr(
+        detection, "box_agreement", lambda one, other, contract, *limits: asked.append(limits)
+    )
+    for score in (None, 0.001):
+        Detector(detection_bundle, score=score, iou=0.9)._agreement([], [])
+    contract = detection_bundle.contract
+    assert asked == [(stated_score(contract), stated_iou(contract))] * 2
+    assert stated_score(contract) == contract.thresholds["score"]
 
 
 def test_a_detectors_size_is_a_multiple_of_its_stride(detection_bundle: Bundle) -> None:

@@ -102,9 +102,18 @@ def test_a_doubtful_detection_continues_a_track_but_starts_none():
     for i in range(3):
         tracker.update(found((50, 60, 40, 40, CAR, 0.8)), i * 0.1)
     result = tracker.update(found((50, 60, 40, 40, CAR, 0.2), (200, 60, 40, 40, CAR, 0.2)), 0.3)
-    assert result.ids.tolist() == [0, -1]
-    assert tracker.update(found((200, 60, 40, 40, CAR, 0.2)), 0.4).ids.tolist() == [-1]
-    assert tracker.update(found((50, 60, 40, 40, CAR, 0.05)), 0.5).ids.tolist() == [-1]
+    assert result.ids.tolist() == [0]
+    assert result.scores.tolist() == [pytest.approx(0.2)]
+    assert tracker.update(found((200, 60, 40, 40, CAR, 0.2)), 0.4).ids.tolist() == []
+    assert tracker.update(found((50, 60, 40, 40, CAR, 0.05)), 0.5).ids.tolist() == []
+
+
+def test_a_doubtful_detection_confirms_nothing():
+    tracker = ObjectTracker(high=0.4, low=0.1)
+    first = tracker.update(found((50, 60, 40, 40, CAR, 0.8)), 0.0)
+    assert first.ids.tolist() == [-1]  # sure of itself, so it is shown
+    assert tracker.update(found((50, 60, 40, 40, CAR, 0.2)), 0.1).ids.tolist() == []
+    assert tracker.objects_over_time() == []
 
 
 def test_a_flickering_class_stays_one_object_and_the_majority_names_it():

@@ -57,9 +57,8 @@ class Detector:
             raise InputError(
                 f"a detector's size is a multiple of {stride}, not {self.size[0]}×{self.size[1]}"
             )
-        stated = self.contract.thresholds
-        self.score = stated.get("score", DEFAULT_SCORE) if score is None else score
-        self.iou = stated.get("iou", DEFAULT_IOU) if iou is None else iou
+        self.score = stated_score(self.contract) if score is None else score
+        self.iou = stated_iou(self.contract) if iou is None else iou
         self._multi_label = multi_label
         self._engine = LazyEngine(self.bundle, engine, threads, self._agreement)
         announce_compilation()
@@ -90,7 +89,19 @@ class Detector:
         )
 
     def _agreement(self, one: Outputs, other: Outputs) -> float | None:
-        return box_agreement(one, other, self.contract, self.score, self.iou)
+        # By the stated thresholds: the choice of the engine is kept for every caller.
+        contract = self.contract
+        return box_agreement(one, other, contract, stated_score(contract), stated_iou(contract))
+
+
+def stated_score(contract: Contract) -> float:
+    """Score, 0 to 1, from which a bundle calls a box an object."""
+    return contract.thresholds.get("score", DEFAULT_SCORE)
+
+
+def stated_iou(contract: Contract) -> float:
+    """Overlap, 0 to 1, from which a bundle's box suppresses another one of its class."""
+    return contract.thresholds.get("iou", DEFAULT_IOU)
 
 
 def find_boxes(

@@ -19,6 +19,8 @@ from litescene.core import Detections, Taxonomy
 
 F64 = NDArray[np.float64]
 
+LOW_SCORE = 0.1
+"""Score below which a detection is noise, and continues no track (ByteTrack's value)."""
 _POSITION_NOISE = 0.05
 """Standard deviation of a detected box's centre and sides, in heights of the box."""
 _ACCELERATION = 1.5
@@ -88,8 +90,8 @@ class ObjectTracker:
     Args:
         confirm: detections before a track gets its id; until then ids are -1.
         keep: seconds for which an object that is not detected is waited for.
-        high: score from which a detection may start a track.
-        low: score from which a detection may continue one.
+        high: score from which a detection is an object and may start a track.
+        low: score from which a detection may continue one that has its id.
     """
 
     _FIRST_IOU, _SECOND_IOU, _OTHER_CLASS_IOU = 0.2, 0.4, 0.6
@@ -100,7 +102,7 @@ class ObjectTracker:
         confirm: int = 2,
         keep: float = 1.0,
         high: float = 0.4,
-        low: float = 0.1,
+        low: float = LOW_SCORE,
     ) -> None:
         if confirm < 1 or keep < 0 or not 0 <= low <= high <= 1:
             raise ValueError(
@@ -115,7 +117,10 @@ class ObjectTracker:
         self._next = 0
 
     def update(self, detections: Detections, time: float) -> Detections:
-        """The same detections with `ids`; `time` in seconds must not go backwards."""
+        """The detections with `ids`, but for those below `high` that continue no track.
+
+        `time` in seconds must not go backwards.
+        """
         if not np.isfinite(time) or time < self._time:
             raise ValueError(f"time {time:g} s after {self._time:g} s: times must not go backwards")
         if self._taxonomy is None:
@@ -138,18 +143,22 @@ class ObjectTracker:
             detections, measured, np.full(len(detections), -1, np.int32), float(time)
         )
         missed, left = self._continue(picture, self._tracks, sure, self._FIRST_IOU, True)
-        missed, _ = self._continue(picture, missed, doubtful, self._SECOND_IOU, True)
+        young = [track for track in missed if track.id < 0]
+        missed, _ = self._continue(
+            picture, [t for t in missed if t.id >= 0], doubtful, self._SECOND_IOU, True
+        )
         # What changed its class but not its place is still the same object.
-        missed, left = self._continue(picture, missed, left, self._OTHER_CLASS_IOU, False)
+        missed, left = self._continue(picture, missed + young, left, self._OTHER_CLASS_IOU, False)
         self._forget(missed, time)
         for i in left.tolist():
             self._start(picture, i)
+        kept = (detections.scores >= self.high) | (picture.ids >= 0)
         return Detections(
-            detections.boxes,
-            detections.scores,
-            detections.classes,
+            detections.boxes[kept],
+            detections.scores[kept],
+            detections.classes[kept],
             detections.taxonomy,
-            picture.ids,
+            picture.ids[kept],
         )
 
     def objects_over_time(self) -> list[ObjectSummary]:

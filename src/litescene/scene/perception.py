@@ -10,9 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import cycle
+from pathlib import Path
 
 from litescene.core import Detections, Frame, SegmentationMap
 from litescene.runtime import Detector, Segmenter, default_threads
+from litescene.runtime.detection import stated_score
+from litescene.runtime.predictor import open_bundle
+from litescene.scene.objects import LOW_SCORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,13 @@ def network_threads() -> int:
     cores makes them wait for each other at every layer.
     """
     return max(default_threads() // WORKERS, 1)
+
+
+def doubting_detector(bundle: str | Path, engine: str, threads: int) -> Detector:
+    """A detector that gives doubtful boxes too, for `ObjectTracker` to judge."""
+    found = open_bundle(bundle, "detection")
+    score = min(LOW_SCORE, stated_score(found.contract))
+    return Detector(found, engine, threads, score=score)
 
 
 class Perception:
