@@ -44,6 +44,20 @@ def test_a_live_source_keeps_the_newest_and_counts_the_rest() -> None:
         assert stream.dropped == 98
 
 
+def test_the_time_of_the_source_is_counted_and_that_of_the_consumer_is_not() -> None:
+    def source() -> Iterator[int]:
+        for i in range(4):
+            time.sleep(0.01)
+            yield i
+
+    with BoundedStream(source(), capacity=1) as stream:
+        began = time.perf_counter()
+        for _ in stream:
+            time.sleep(0.05)
+        elapsed = time.perf_counter() - began
+        assert 0.04 <= stream.seconds < elapsed - 0.05
+
+
 def test_an_error_of_the_source_comes_after_the_items_before_it() -> None:
     def source() -> Iterator[int]:
         yield 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -9,6 +10,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ from short_drive import COUNT, HEIGHT, WIDTH, RunJob, assert_whole, frames_of, r
 from litescene.core import Frame, OutputError
 from litescene.media import read_ply, read_trajectory
 from litescene.media.sources import Source
-from litescene.scene import pipeline
+from litescene.scene import pipeline, results
+from litescene.scene.keyframes import Keyframe
+from litescene.scene.mapping import Mapper
 
 
 def test_a_drive_gives_everything_and_all_of_it_agrees(
@@ -35,9 +39,8 @@ def test_a_drive_gives_everything_and_all_of_it_agrees(
     assert {"numpy", "onnxruntime", "litescene", "python"} <= set(summary["versions"])
     assert summary["settings"]["lens"]["width"] == WIDTH
     assert set(summary["settings"]["digests"]) == {"segmentation", "detection"}
-    assert {"segmentation", "detection", "odometry", "depth", "fusion", "elapsed"} <= set(
-        summary["milliseconds"]
-    )
+    stages = {"decoding", "segmentation", "detection", "odometry", "depth", "fusion", "elapsed"}
+    assert stages <= set(summary["milliseconds"])
     assert done == [(n, COUNT) for n in range(1, COUNT + 1)]
     poses = [r["T_world_camera"] for r in records(scene.out)]
     np.testing.assert_allclose(poses, scene.trajectory.poses, atol=1e-8)
@@ -56,6 +59,32 @@ def test_the_same_seed_gives_the_same_bytes_however_the_threads_run(
     two = run_job(drive, detect=detector_file, out=tmp_path / "two", progress=dawdle).out
     for name in ("trajectory.txt", "map.ply", "frames.jsonl", "map/points3D.txt"):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
+
+
+def test_doubtful_boxes_are_written_only_where_they_continue_an_object(
+    drive: list[Frame], run_job: RunJob, detector_file: Path
+) -> None:
+    out = run_job(drive, detect=detector_file).out
+    objects = [o for r in records(out) for o in r["objects"]]
+    doubtful = [o for o in objects if o["score"] < 0.93]  # the bundle's own threshold
+    assert doubtful
+    assert all(o["id"] >= 0 for o in doubtful)
+    assert len(doubtful) < len(objects)
+
+
+def test_decoding_and_the_files_of_the_end_count_among_the_seconds(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow() -> Iterator[Frame]:
+        for frame in drive[:5]:
+            time.sleep(0.02)
+            yield frame
+
+    monkeypatch.setattr(results, "write_ply", lambda *_: time.sleep(0.4))
+    summary = run_job(slow()).summary
+    assert summary["milliseconds"]["decoding"] >= 20 * 4 / 5  # the first one is read on opening
+    assert summary["seconds"] >= 0.4 + 4 * 0.02
+    assert summary["milliseconds"]["elapsed"] == pytest.approx(summary["seconds"] * 200, rel=0.01)
 
 
 @pytest.mark.parametrize("frames", [1, 2])
@@ -108,6 +137,54 @@ def test_a_lost_camera_begins_a_segment_in_files_of_its_own(
     assert not (again.out / "trajectory_1.txt").exists()
     assert not (again.out / "map_1.ply").exists()
     assert_whole(again.out, 3)
+
+
+def test_a_new_segment_completes_the_map_of_the_one_before(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mappers: list[Watched] = []
+
+    class Watched(Mapper):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            assert all(not mapper._recent and not mapper._between for mapper in mappers)
+            mappers.append(self)
+            self.added: list[int] = []
+
+        def add(self, keyframe: Keyframe, *given: Any) -> None:
+            super().add(keyframe, *given)
+            self.added.append(keyframe.frame)
+
+    monkeypatch.setattr(pipeline, "Mapper", Watched)
+    black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    elsewhere = frames_of(12, seed=50)
+    pictures = [*(f.image for f in drive[:14]), *[black] * 12, *(f.image for f in elsewhere)]
+    run_job([Frame(i, i / 10, image) for i, image in enumerate(pictures)])
+    assert len(mappers) == 2
+    for mapper in mappers:
+        assert len(mapper.added) >= 2
+        assert [keyframe.frame for keyframe, _ in mapper._mapped] == mapper.added
+
+
+def test_errors_that_nobody_foresaw_at_the_end_cost_only_what_they_hit(
+    drive: list[Frame], run_job: RunJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("in the map")
+
+    monkeypatch.setattr(pipeline.Mapper, "result", broken)
+    monkeypatch.setattr(results, "finish_lines", broken)
+    with pytest.raises(ZeroDivisionError, match="in the map"):
+        run_job(drive)
+    out = tmp_path / "out"
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["complete"] is False
+    assert summary["warnings"] == ["ZeroDivisionError: in the map"] * 2
+    assert len(read_trajectory(out / "trajectory.txt")) == COUNT
+    assert len(read_ply(out / "map.ply")) == 0
+    assert (out / "map" / "points3D.txt").stat().st_size > 1000
+    assert "ZeroDivisionError" in (out / "report.html").read_text()
+    assert len((out / "frames.jsonl.part").read_text().splitlines()) == COUNT
 
 
 def test_label_pictures_that_no_run_wrote_are_never_touched(

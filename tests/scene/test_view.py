@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from short_drive import HEIGHT, WIDTH, RunJob
+from short_drive import HEIGHT, WIDTH, RunJob, frames_of
 from test_report import a_page
 
 from litescene.cli import run as run_verb
@@ -36,10 +36,12 @@ def page(caplog: pytest.LogCaptureFixture) -> Any:
 def test_the_page_is_served_while_poses_and_maps_come(page: Any) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+    path = np.zeros((0, 3))
     for step in range(3):
         pose = np.eye(4)
         pose[2, 3] = step
-        page.show_camera(pose, image)
+        path = np.vstack([path, pose[:3, 3]])
+        page.show_camera(pose, image, path)
         page.show_map(a_page().scene_map, 0.05)
     page.show_map(a_page().scene_map, 0.0)  # before the first voxel has a size
     with urllib.request.urlopen(page.url, timeout=20) as answer:
@@ -78,9 +80,13 @@ class Recorder:
 
     def __init__(self, camera: Camera) -> None:
         self.url, self.calls = "http://here", []
+        self.paths: list[np.ndarray] = []
 
-    def show_camera(self, pose: np.ndarray, image: np.ndarray) -> None:
+    def show_camera(self, pose: np.ndarray, image: np.ndarray, path: np.ndarray) -> None:
         self.calls.append("camera")
+        self.paths.append(path)
+        assert path.shape == (len(path), 3)
+        np.testing.assert_array_equal(path[-1], pose[:3, 3])
 
     def show_map(self, scene_map: object, point_size: float) -> None:
         self.calls.append("map")
@@ -98,6 +104,22 @@ def test_a_run_shows_camera_and_map_and_leaves_the_page_open(
     assert scene.view.calls.count("camera") >= 2
     assert scene.view.calls.count("map") >= 2
     assert "close" not in scene.view.calls
+
+
+def test_the_path_is_that_of_the_present_segment_as_it_is_by_now(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("litescene.scene.pipeline.LiveView", Recorder)
+    black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    elsewhere = frames_of(12, seed=50)
+    pictures = [*(f.image for f in drive[:14]), *[black] * 12, *(f.image for f in elsewhere)]
+    page = run_job([Frame(i, i / 10, p) for i, p in enumerate(pictures)], view=True).view
+    assert isinstance(page, Recorder)
+    lengths = [len(path) for path in page.paths]
+    restart = lengths.index(2, 1)  # a segment begins with two keyframes
+    assert lengths == [*range(2, 2 + restart), *range(2, 2 + len(lengths) - restart)]
+    # adjustment has moved what was shown before
+    assert np.abs(page.paths[restart - 1][1] - page.paths[0][1]).max() > 0
 
 
 def test_a_run_that_fails_closes_the_page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
@@ -18,7 +19,8 @@ class BoundedStream(Iterator[Item], Generic[Item]):
     `live` one never waits: its oldest waiting item goes and `dropped` counts it, so that the
     consumer always works on the newest ones. An exception of the source is raised to the
     consumer after the items before it. Use it as a context manager: leaving the block, by
-    Ctrl-C too, stops the thread and closes the source.
+    Ctrl-C too, stops the thread and closes the source. `seconds` is the time that the source took
+    for its items, in its thread.
 
         with BoundedStream(frames) as stream:
             for frame in stream:
@@ -29,6 +31,7 @@ class BoundedStream(Iterator[Item], Generic[Item]):
         if capacity < 1:
             raise ValueError(f"the queue holds at least one item, not {capacity}")
         self.dropped = 0
+        self.seconds = 0.0
         self._capacity, self._live = capacity, live
         self._items: deque[Item] = deque()
         self._changed = threading.Condition()
@@ -81,9 +84,10 @@ class BoundedStream(Iterator[Item], Generic[Item]):
         try:
             iterator = iter(source)
             try:
-                for item in iterator:
-                    if not self._offer(item):
-                        break
+                while self._offer(self._timed(iterator)):
+                    pass
+            except StopIteration:
+                pass
             finally:
                 # Generators hold files and devices; close them in the thread that used them.
                 close = getattr(iterator, "close", None)
@@ -94,6 +98,14 @@ class BoundedStream(Iterator[Item], Generic[Item]):
         with self._changed:
             self._error, self._finished = error, True
             self._changed.notify_all()
+
+    def _timed(self, iterator: Iterator[Item]) -> Item:
+        """The next item; adds up the time that it took."""
+        began = time.perf_counter()
+        try:
+            return next(iterator)
+        finally:
+            self.seconds += time.perf_counter() - began
 
     def _offer(self, item: Item) -> bool:
         """Queue an item; False when the stream is closing."""

@@ -275,8 +275,8 @@ class SemanticVoxelMap:
 
     def _move(self, rows: NDArray[np.int64], target: Voxels) -> None:
         """Puts the voxels `rows` at the start of `target`, which may be the present one."""
-        for values, place in zip(self._voxels, target, strict=True):
-            place[: len(rows)] = values[rows]
+        for name in self._voxels._fields:
+            getattr(target, name)[: len(rows)] = getattr(self._voxels, name)[rows]
         self._voxels = target
 
 

@@ -13,12 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
 from litescene.media.camera_files import fit_camera, read_camera
 from litescene.media.frame_names import FrameNames
 from litescene.runtime import BoundedStream, Detector, Segmenter
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
+from litescene.runtime.detection import stated_score
 from litescene.runtime.stopping import StopSignals
 from litescene.scene.depth import EpipolarDepth
 from litescene.scene.instances import instance_picture
@@ -27,8 +31,13 @@ from litescene.scene.objects import ObjectTracker
 from litescene.scene.odometry import Odometry
 from litescene.scene.out_folder import MAP_FOLDER, prepare_folder
 from litescene.scene.outputs import FrameFiles, Shown
-from litescene.scene.perception import Perceived, Perception, network_threads
-from litescene.scene.results import Findings, ShareLog, write_findings
+from litescene.scene.perception import (
+    Perceived,
+    Perception,
+    doubting_detector,
+    network_threads,
+)
+from litescene.scene.results import Findings, ShareLog, attempt, write_findings
 from litescene.scene.sparse_model import LandmarkColors, write_sparse_model
 from litescene.scene.summary import counts_of, milliseconds_of, versions, warnings_of
 from litescene.scene.view import LiveView
@@ -101,7 +110,7 @@ def run(
     """
     threads = network_threads()
     segmenter = Segmenter(segment, engine, threads)
-    detector = None if detect is None else Detector(detect, engine, threads)
+    detector = None if detect is None else doubting_detector(detect, engine, threads)
     settings = {"source": _name(source), "segment": str(segment), "detect": str(detect),
                 "engine": engine, "limit": limit, "seed": seed, "out": str(out),
                 "camera": f"{camera or DEFAULT_CAMERA}"}  # fmt: skip
@@ -146,13 +155,16 @@ class _Run:
         self.source, self.camera, self.view = source, camera, view
         self.perception = Perception(segmenter, detector)
         self.odometry = Odometry(camera, seed=seed)
-        self.tracker = None if detector is None else ObjectTracker()
+        self.tracker: ObjectTracker | None = None
+        if detector is not None:
+            self.tracker = ObjectTracker(high=stated_score(detector.contract), low=detector.score)
         self.rectifier = Rectifier(camera)
         self.depth = EpipolarDepth()
         self.mappers: dict[int, Mapper] = {}
         self.names = FrameNames()
         self.shares = ShareLog()
         self.colors = LandmarkColors()
+        self.decoding = 0.0
         self.milliseconds = {"odometry": 0.0}
         if self.tracker is not None:
             self.milliseconds["tracking of objects"] = 0.0
@@ -179,13 +191,16 @@ class _Run:
                 errors.append(error)
             interrupted = signals.stopped  # later signals find the last frame done
             errors += self._drain()
-            found = self._found()
-            seconds = time.perf_counter() - began
-            summary = self._summary(settings, seconds, interrupted, errors)
-            summary, unwritten = write_findings(
-                self.files.out, found, summary, lambda: self._write_model(found)
+            late: list[Exception] = []
+            found = self._found(late)
+            summary = write_findings(
+                self.files.out,
+                found,
+                lambda: self._write_model(found),
+                lambda: self._summary(settings, began, interrupted, errors),
+                late,
             )
-            errors += unwritten
+        errors += late
         if errors:
             raise errors[0]
         return SceneResult(
@@ -207,7 +222,7 @@ class _Run:
                         if progress is not None:
                             progress(self.shares.frames, self.source.frame_count)
             finally:
-                self.dropped = frames.dropped
+                self.dropped, self.decoding = frames.dropped, frames.seconds
 
     def _step(self, item: Perceived) -> None:
         frame, labels, detections = item.frame, item.labels, item.detections
@@ -226,10 +241,17 @@ class _Run:
         if tracked.keyframe:
             self._map(item, tracked.segment, detections)
             if self.view is not None and tracked.pose is not None:
-                self.view.show_camera(tracked.pose, frame.image)
+                self.view.show_camera(tracked.pose, frame.image, self._path(tracked.segment))
+
+    def _path(self, segment: int) -> NDArray[np.float64]:
+        """Where the keyframes of `segment` are by now, n×3."""
+        return np.stack(
+            [k.pose[:3, 3] for k in self.odometry.map.keyframes if k.segment == segment]
+        )
 
     def _map(self, item: Perceived, segment: int, detections: Detections | None) -> None:
         if segment not in self.mappers:
+            self._finish_mapping()  # of the segment before: it is never taken up again
             self.mappers[segment] = Mapper(
                 self.rectifier, self.taxonomy, self.depth, self.map_worker
             )
@@ -254,25 +276,25 @@ class _Run:
             self.writer.close,
             self.files.close,
         ):
-            try:
-                finish()
-            except Exception as error:  # each must be tried; `go` raises the first
-                errors.append(error)
+            attempt(finish, errors)
         return errors
 
     def _finish_mapping(self) -> None:
+        """Have the last keyframe of the newest segment mapped too."""
         if self.mappers:
             self.mappers[max(self.mappers)].finish(self.odometry.map)
 
-    def _found(self) -> Findings:
+    def _found(self, errors: list[Exception]) -> Findings:
+        """The results; maps and objects that cannot be had are left out and go to `errors`."""
         odometry = self.odometry.finish()
-        objects = [] if self.tracker is None else self.tracker.objects_over_time()
-        maps = {segment: mapper.result() for segment, mapper in self.mappers.items()}
+        tracker = self.tracker
+        objects = None if tracker is None else attempt(tracker.objects_over_time, errors)
+        maps = {segment: attempt(mapper.result, errors) for segment, mapper in self.mappers.items()}
         return Findings(
             self.files.frames,
             odometry,
-            maps,
-            objects,
+            {segment: scene_map for segment, scene_map in maps.items() if scene_map is not None},
+            objects or [],
             self.shares,
             self.files.moments.chosen(),
             self.taxonomy,
@@ -291,12 +313,14 @@ class _Run:
     def _summary(
         self,
         settings: dict[str, Any],
-        seconds: float,
+        began: float,
         interrupted: bool,
         errors: list[Exception],
     ) -> dict[str, Any]:
-        frames = self.files.frames
+        frames, seconds = self.files.frames, time.perf_counter() - began
         stages = [
+            # A live source's time is waiting for the next picture.
+            {} if self.source.live else {"decoding": self.decoding * 1e3},
             self.perception.milliseconds,
             self.milliseconds,
             *(mapper.milliseconds for mapper in self.mappers.values()),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import OutputError, SceneMap, SegmentationMap, Taxonomy, Trajectory
+from litescene.core import SceneMap, SegmentationMap, Taxonomy, Trajectory
 from litescene.media import write_atomic
 from litescene.media.map_files import write_ply
 from litescene.media.trajectory_files import write_tum
@@ -19,10 +19,11 @@ from litescene.scene.moments import Moment
 from litescene.scene.objects import ObjectSummary
 from litescene.scene.odometry_result import OdometryResult
 from litescene.scene.report import ReportData, render_report
-from litescene.scene.summary import facts_of, notes_of, to_json
+from litescene.scene.summary import facts_of, line_of, notes_of, to_json
 
 _SHARES_EVERY = 5
 
+Result = TypeVar("Result")
 Step = Callable[[], None]
 
 
@@ -92,35 +93,38 @@ def empty_map(taxonomy: Taxonomy) -> SceneMap:
 
 
 def write_findings(
-    out: Path, found: Findings, summary: dict[str, Any], sparse_model: Step
-) -> tuple[dict[str, Any], list[OutputError]]:
+    out: Path,
+    found: Findings,
+    sparse_model: Step,
+    summarise: Callable[[], dict[str, Any]],
+    errors: list[Exception],
+) -> dict[str, Any]:
     """Write everything that is made at the end; `sparse_model` writes the folder `map/`.
 
-    What cannot be written does not keep the rest from being written. Returns the completed
-    summary, which names it, and the errors.
+    `summarise` gives what the run says of itself; it is asked when all but summary and report is
+    written, so that its seconds count that too. What goes wrong is added to `errors` (those of the
+    results so far) and does not keep the rest from being written. Returns the whole summary, which
+    names the errors.
     """
-    summary = {**summary, **facts_of(found.odometry, found.scene_map, found.objects)}
-    warnings = [*summary["warnings"], *notes_of(found.odometry)]
-    errors = _attempt([*_steps(out, found), sparse_model])
-    summary["warnings"] = [*warnings, *map(str, errors)]
-    report = _report(found, summary)
-    errors += _attempt(
-        [
-            lambda: write_atomic(out / "summary.json", to_json(summary)),
-            lambda: write_atomic(out / "report.html", render_report(report)),
-        ]
+    for step in (*_steps(out, found), sparse_model):
+        attempt(step, errors)
+    summary = {**summarise(), **facts_of(found.odometry, found.scene_map, found.objects)}
+    summary["warnings"] = [*summary["warnings"], *notes_of(found.odometry), *map(line_of, errors)]
+    summary["complete"] = summary["complete"] and not errors
+    attempt(lambda: write_atomic(out / "summary.json", to_json(summary)), errors)
+    attempt(
+        lambda: write_atomic(out / "report.html", render_report(_report(found, summary))), errors
     )
-    return summary, errors
+    return summary
 
 
-def _attempt(steps: Sequence[Step]) -> list[OutputError]:
-    errors = []
-    for step in steps:
-        try:
-            step()
-        except OutputError as error:
-            errors.append(error)
-    return errors
+def attempt(step: Callable[[], Result], errors: list[Exception]) -> Result | None:
+    """What `step` gives; its error, whatever it is, goes to `errors` for the end of the run."""
+    try:
+        return step()
+    except Exception as error:  # one that nobody foresaw must not cost the other results
+        errors.append(error)
+        return None
 
 
 def _steps(out: Path, found: Findings) -> Iterator[Step]:

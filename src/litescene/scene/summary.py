@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import litescene
-from litescene.core import SceneMap
+from litescene.core import LitesceneError, SceneMap
 from litescene.core.provenance import installed_versions
 from litescene.media import Source
 from litescene.scene.objects import ObjectSummary
@@ -64,10 +64,18 @@ def warnings_of(source: Source, interrupted: bool, error: Exception | None) -> l
     ]
     lines += list(source.notes)
     if error is not None:
-        lines.append(f"ended early: {' '.join(str(error).split()) or type(error).__name__}")
+        lines.append(f"ended early: {line_of(error)}")
     if interrupted:
         lines.append("ended early by the user")
     return lines
+
+
+def line_of(error: Exception) -> str:
+    """An error in one line; its kind too, where it is none that we foresaw."""
+    text = " ".join(str(error).split())
+    if isinstance(error, LitesceneError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def facts_of(

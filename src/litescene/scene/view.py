@@ -38,15 +38,15 @@ class LiveView:
             self._server: Any = viser.ViserServer(host=_HOST, verbose=False)
         self._server.scene.set_up_direction("-y")
         self.url = f"http://localhost:{self._server.get_port()}"
-        self._path: list[NDArray[np.float64]] = []
         _log.info("live 3D page: %s", self.url)
 
-    def show_camera(self, pose: NDArray[np.float64], image: Image) -> None:
-        """Move the camera to `pose` (4×4 T_world_camera) and show its picture."""
+    def show_camera(
+        self, pose: NDArray[np.float64], image: Image, path: NDArray[np.float64]
+    ) -> None:
+        """Move the camera to `pose` (4×4 T_world_camera), show its picture and its `path` (n×3)."""
         camera = self._camera
         height = max(round(image.shape[0] * _PICTURE_WIDTH / image.shape[1]), 1)
         small = cv2.resize(image, (_PICTURE_WIDTH, height), interpolation=cv2.INTER_AREA)
-        self._path.append(pose[:3, 3].copy())
         self._server.scene.add_camera_frustum(
             "/camera",
             fov=2 * float(np.arctan(camera.height / (2 * abs(camera.fy)))),
@@ -56,10 +56,8 @@ class LiveView:
             wxyz=matrix_to_quaternion_wxyz(pose[:3, :3]),
             position=pose[:3, 3],
         )
-        if len(self._path) > 1:
-            self._server.scene.add_spline_catmull_rom(
-                "/path", np.asarray(self._path), color=_PATH_COLOR
-            )
+        if len(path) > 1:
+            self._server.scene.add_spline_catmull_rom("/path", path, color=_PATH_COLOR)
 
     def show_map(self, scene_map: SceneMap, point_size: float) -> None:
         """Show the labelled map in the classes' colours; `point_size` in the map's unit."""
