@@ -11,6 +11,7 @@ import typer
 from litescene.cli.options import JsonSwitch
 from litescene.cli.progress import progress
 from litescene.cli.table import format_table
+from litescene.core import DataError
 from litescene.data.location import VARIABLE, data_root
 from litescene.runtime.machine import Check, inspect_machine
 
@@ -38,7 +39,12 @@ def command(
     Ends with code 0 when all is well and 2 when something needs to be done.
     """
     checks = [*inspect_machine(), _data_folder()]
-    report = _check_data(data) if data else None
+    report = None
+    if data is not None:
+        try:
+            report = _check_data(data)
+        except DataError as error:  # there is nothing to report on, and the machine's checks stand
+            checks.append(Check("data", "problem", str(error)))
     sound = all(c.state != "problem" for c in checks) and (report is None or report.sound)
     if as_json:
         found: dict[str, Any] = {"ok": sound, "checks": [c.to_dict() for c in checks]}
@@ -82,5 +88,7 @@ def _print_data(report: DataReport) -> None:
             print(f"void: {split.void:,} pixels")
         for problem in split.unreadable:
             print(f"PROBLEM {problem}")
+    for split_name, reason in report.malformed.items():
+        print(f"\nPROBLEM split {split_name}: {reason}")
     for split_name, reason in report.absent.items():
         print(f"\nno split {split_name}: {reason}")

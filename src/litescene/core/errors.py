@@ -6,6 +6,7 @@
     │   ├── CameraError       a camera specification that is wrong or does not fit
     │   ├── BundleError       a bundle without metadata, with a wrong digest or of another task
     │   ├── DataError         a data set that is missing, malformed or empty
+    │   │   └── AbsentSplitError  a data set of which there is no such split
     │   ├── RecipeError       a training recipe with unknown keys or values
     │   ├── CheckpointError   a checkpoint that is damaged or belongs to another network
     │   ├── UnknownNameError  a model, engine or format that does not exist
@@ -49,6 +50,10 @@ class BundleError(InputError):
 
 class DataError(InputError):
     """A data set is missing, malformed or empty."""
+
+
+class AbsentSplitError(DataError):
+    """A data set has no such split, or this copy of it is without it; nothing is damaged."""
 
 
 class RecipeError(InputError):

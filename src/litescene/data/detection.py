@@ -22,6 +22,7 @@ from importlib import resources
 from pathlib import Path
 
 from litescene.core import DataError, Taxonomy
+from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_camvid import read_camvid_boxes
 from litescene.data.detection_classes import map_to_taxonomy, own_taxonomy
 from litescene.data.detection_coco import read_coco
@@ -91,7 +92,7 @@ def _fixed_split(annotations: Annotations, name: str, root: Path, split: str) ->
     folder = (root.parent if root.is_file() else root.resolve()).name
     stems = validation_stems(folder)
     if stems is None:
-        raise DataError(
+        raise AbsentSplitError(
             f"{root}: this {name} data has no split '{split}' and litescene has no list for "
             f"'{folder}'; use split 'all'"
         )

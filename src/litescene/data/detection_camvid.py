@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import CAMVID, DataError
+from litescene.core import CAMVID
+from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_records import Annotated, Annotations, annotated, find_picture
 from litescene.media.pictures import read_labels
 
@@ -46,7 +47,9 @@ def read_camvid_boxes(root: Path, split: str) -> Annotations:
     """Boxes of split `train` or `val` in the CamVid layout (`train/`, `trainannot/`)."""
     folder = root / f"{split}annot"
     if not folder.is_dir():
-        raise DataError(f"{root}: expected a folder {folder.name}; CamVid's splits are train, val")
+        raise AbsentSplitError(
+            f"{root}: expected a folder {folder.name}; CamVid's splits are train, val"
+        )
     pictures = [_picture(p, root / split) for p in sorted(folder.glob("*.png"))]
     return Annotations(tuple(pictures), tuple(_SHAPES))
 

@@ -1,4 +1,7 @@
-"""COCO JSON: `annotations/*.json` beside `images/` (or `<split>/`, or the pictures themselves)."""
+"""COCO JSON: `annotations/*.json` beside the pictures.
+
+These lie in `images/`, `images/<split>/` or `<split>/`, as `val2017/`, or next to the file.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from litescene.core import DataError
+from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_records import (
     Annotated,
     Annotations,
@@ -15,12 +19,16 @@ from litescene.data.detection_records import (
     read_text,
 )
 
+_OBJECTS = "instances_"
+"""How the names of the official files with boxes begin."""
+
 
 def read_coco(root: Path, split: str) -> Annotations:
     """Boxes of a COCO detection file.
 
     `root` is the JSON file itself or the folder of the data set, in which the file whose name
-    holds the split (`instances_train2017.json`) is taken; split `all` needs a single file.
+    holds the split (`instances_train2017.json`) is taken; split `all` needs a single file. The
+    captions and key points that lie beside it in the official folder are passed over.
     """
     path = root if root.suffix == ".json" else _file_of_split(root, split)
     try:
@@ -40,9 +48,11 @@ def _file_of_split(root: Path, split: str) -> Path:
     files = sorted(folder.glob("*.json"))
     if split != "all":
         files = [f for f in files if split in f.stem]
+    files = [f for f in files if f.stem.startswith(_OBJECTS)] or files
     if len(files) != 1:
         found = ", ".join(f.name for f in files) or "none"
-        raise DataError(
+        kind = DataError if files else AbsentSplitError
+        raise kind(
             f"{folder}: expected one JSON file for split '{split}' "
             f"(e.g. instances_{split}2017.json), found {found}"
         )
@@ -59,17 +69,18 @@ def _parse(path: Path, plain: dict[str, Any]) -> Annotations:
                 f"category {entry['category_id']}; one of them is not in the file"
             )
         by_picture[entry["image_id"]].append(entry)
-    folder = _picture_folder(path)
+    folder = _picture_folder(path, [p["file_name"] for p in plain["images"]])
     pictures = [_picture(path, folder, p, by_picture[p["id"]], names) for p in plain["images"]]
     return Annotations(tuple(pictures), tuple(names.values()))
 
 
-def _picture_folder(path: Path) -> Path:
+def _picture_folder(path: Path, names: list[str]) -> Path:
+    """The known folder that holds the first picture; the first known one if none does."""
     root = path.parent.parent if path.parent.name == "annotations" else path.parent
-    for name in ("images", path.stem.removeprefix("instances_")):
-        if (root / name).is_dir():
-            return root / name
-    return root
+    split = path.stem.removeprefix(_OBJECTS)
+    known = (root / "images", root / "images" / split, root / split, root)
+    folders = [folder for folder in known if folder.is_dir()]
+    return next((f for f in folders for name in names[:1] if (f / name).exists()), folders[0])
 
 
 def _picture(

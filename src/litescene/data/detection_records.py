@@ -86,11 +86,11 @@ def read_text(path: Path) -> str:
 def find_picture(folder: Path, name: str, where: str) -> Path:
     """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
     exact = folder / name
-    if exact.exists():
+    if exact.is_file():
         return exact
     for ending in (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG"):
         other = exact.with_suffix(ending)
-        if other.exists():
+        if other.is_file():
             return other
     raise DataError(f"{where}: there is no picture {exact}")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
+import PIL.ExifTags
 import PIL.Image
 
 from litescene.core import DataError
@@ -18,6 +20,10 @@ from litescene.data.detection_records import (
     read_text,
 )
 from litescene.media.pictures import PICTURE_SUFFIXES
+
+_ORIENTATION = PIL.ExifTags.Base.Orientation
+_QUARTER_TURNS = (5, 6, 7, 8)
+"""EXIF orientations whose pictures lie on their side in the file."""
 
 POLYGON_COLUMNS = 8
 """YOLO lines with more columns than this are polygons."""
@@ -60,8 +66,7 @@ def _yolo_names(path: Path) -> list[str]:
 def _yolo_picture(picture: Path, labels: Path, names: list[str]) -> Annotated:
     if not labels.exists():
         return annotated(picture, [], str(picture))
-    with PIL.Image.open(picture) as opened:
-        width, height = opened.size
+    width, height = _upright_size(picture)
     rows = []
     for index, line in enumerate(read_text(labels).splitlines(), start=1):
         if not line.strip():
@@ -71,6 +76,16 @@ def _yolo_picture(picture: Path, labels: Path, names: list[str]) -> Annotated:
         name = _yolo_class(fields[0], names, where)
         rows.append((name, *_yolo_box(fields[1:], width, height, where), False))
     return annotated(picture, rows, str(labels))
+
+
+def _upright_size(picture: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is shown: boxes are shares of what people see."""
+    try:
+        with PIL.Image.open(picture) as opened:
+            (width, height), turned = opened.size, opened.getexif().get(_ORIENTATION, 1)
+    except (OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError) as error:
+        raise DataError(f"{picture}: cannot be read as a picture: {error}") from error
+    return (height, width) if turned in _QUARTER_TURNS else (width, height)
 
 
 def _yolo_class(value: float, names: list[str], where: str) -> str:
@@ -102,7 +117,8 @@ def read_box_csv(root: Path, split: str) -> Annotations:
     """A table `image,xmin,ymin,xmax,ymax[,class]` (`boxes.csv`) beside `images/`.
 
     Without the column `class` every box is a car, as in the road-car frames this layout is known
-    from. Pictures without a line have no objects.
+    from. Pictures without a line have no objects; a line may name its picture by another ending
+    than it has.
     """
     path = root if root.suffix == ".csv" else root / "boxes.csv"
     folder = path.parent / "images"
@@ -110,18 +126,19 @@ def read_box_csv(root: Path, split: str) -> Annotations:
     header = [cell.strip() for cell in next(reader, [])]
     if header not in ([*BOX_COLUMNS], [*BOX_COLUMNS, "class"]):
         raise DataError(f"{path}, line 1: expected '{','.join(BOX_COLUMNS)}' (and ',class')")
-    rows: dict[str, list[tuple[str, float, float, float, float, bool]]] = {}
+    if not folder.is_dir():
+        raise DataError(f"{path}: expected the pictures in a folder {folder}")
+    rows: dict[Path, list[tuple[str, float, float, float, float, bool]]] = {}
     for index, cells in enumerate(reader, start=2):
         where = f"{path}, line {index}"
         if len(cells) != len(header):
             raise DataError(f"{where}: expected {len(header)} columns, found {len(cells)}")
         x1, y1, x2, y2 = (number(cell, where, "a number of pixels") for cell in cells[1:5])
         name = cells[5].strip() if len(cells) > 5 else "car"
-        rows.setdefault(cells[0].strip(), []).append((name, x1, y1, x2, y2, False))
-    for name in rows:
-        find_picture(folder, name, str(path))
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-    pictures = [annotated(p, rows.get(p.name, []), f"{path}, {p.name}") for p in files]
+        picture = find_picture(folder, os.path.normpath(cells[0].strip()), where)
+        rows.setdefault(picture, []).append((name, x1, y1, x2, y2, False))
+    files = sorted(rows | {p: [] for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES})
+    pictures = [annotated(p, rows.get(p, []), f"{path}, {p.name}") for p in files]
     classes = sorted({row[0] for of_one in rows.values() for row in of_one})
     return Annotations(tuple(pictures), tuple(classes))
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from litescene.core import DataError, SourceError
+from litescene.core.errors import AbsentSplitError
 from litescene.data import detection, segmentation
 from litescene.data.location import split_spec
 from litescene.media.pictures import read_picture
@@ -41,22 +42,28 @@ class SplitReport:
 
 @dataclass
 class DataReport:
-    """The splits of a data set that exist, and why others do not."""
+    """The splits of a data set that could be opened, and why others could not.
+
+    `absent` are splits that the set does not have, `malformed` those that it has but whose files
+    are not what the format says.
+    """
 
     spec: str
     unit: str
     splits: list[SplitReport] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
+    malformed: dict[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:
-        """Whether there is a split and everything in it could be read."""
-        return bool(self.splits) and not any(s.unreadable for s in self.splits)
+        """Whether there is a split and everything there is could be read."""
+        read = bool(self.splits) and not any(s.unreadable for s in self.splits)
+        return read and not self.malformed
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""
         splits = [s.to_dict() for s in self.splits]
-        return {"spec": self.spec, "unit": self.unit, "splits": splits, "absent": self.absent}
+        return {**self.__dict__, "splits": splits}
 
 
 def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
@@ -68,15 +75,22 @@ def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
     name, _ = split_spec(spec, FORMATS)
     pixels = name in segmentation.FORMATS
     report = DataReport(spec, "pixels" if pixels else "boxes")
-    check, splits = (_pixels, segmentation.SPLITS) if pixels else (_boxes, ("train", "val"))
+    splits = segmentation.SPLITS if pixels else ("train", "val")
     for split in splits:
-        try:
-            report.splits.append(check(spec, split, on_picture))
-        except DataError as error:
-            report.absent[split] = str(error)
-    if not pixels and not report.splits:
-        report.splits.append(_boxes(spec, "all", on_picture))
+        _add(report, split, on_picture)
+    if not pixels and not report.splits and not report.malformed:
+        _add(report, "all", on_picture)
     return report
+
+
+def _add(report: DataReport, split: str, on_picture: OnPicture | None) -> None:
+    check = _pixels if report.unit == "pixels" else _boxes
+    try:
+        report.splits.append(check(report.spec, split, on_picture))
+    except AbsentSplitError as error:
+        report.absent[split] = str(error)
+    except (DataError, SourceError) as error:
+        report.malformed[split] = str(error)
 
 
 def _pixels(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:

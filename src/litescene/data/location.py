@@ -29,6 +29,8 @@ def split_spec(spec: str, formats: tuple[str, ...]) -> tuple[str, Path]:
             f"{', '.join(formats)}"
         )
     given = Path(path)
+    if given.is_absolute() and not given.exists():
+        raise DataError(f"data '{spec}': {given} does not exist; give the right path")
     for candidate in (given, data_root() / given):
         if candidate.exists():
             return name, candidate

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core import CAMVID, CITYSCAPES, IGNORE, DataError, Image, Taxonomy
+from litescene.core.errors import AbsentSplitError
 from litescene.data.location import split_spec
 from litescene.media.pictures import read_labels, read_picture
 
@@ -61,17 +62,48 @@ class SegmentationData:
         return image, labels
 
     def load_all(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """All pictures n×H×W×3 and labels n×H×W; sizes must be equal over the split."""
-        with ThreadPoolExecutor(2) as pool:
-            loaded = list(pool.map(self.load, range(len(self))))
-        height, width = loaded[0][1].shape
-        for (path, _), (_, labels) in zip(self.pairs, loaded, strict=True):
-            if labels.shape != (height, width):
+        """All pictures n×H×W×3 and labels n×H×W.
+
+        Raises `DataError` where sizes differ within the split, or where it needs more memory than
+        is available.
+        """
+        height, width = self.load(0)[1].shape
+        self._require_memory(height, width)
+        images = np.empty((len(self), height, width, 3), np.uint8)
+        labels = np.empty((len(self), height, width), np.uint8)
+
+        def fill(index: int) -> None:
+            image, marked = self.load(index)
+            if marked.shape != (height, width):
                 raise DataError(
-                    f"{path}: {labels.shape[1]}×{labels.shape[0]}, but the split began with "
-                    f"{width}×{height}; pictures of one split must have one size"
+                    f"{self.pairs[index][0]}: {marked.shape[1]}×{marked.shape[0]}, but the split "
+                    f"began with {width}×{height}; pictures of one split must have one size"
                 )
-        return np.stack([i for i, _ in loaded]), np.stack([y for _, y in loaded])
+            images[index], labels[index] = image, marked
+
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(fill, range(len(self))):
+                pass
+        return images, labels
+
+    def _require_memory(self, height: int, width: int) -> None:
+        needed, free = len(self) * height * width * 4, available_memory()
+        if free is not None and needed > free:
+            raise DataError(
+                f"{self.name}: {len(self)} pictures of {width}×{height} need {needed:,} bytes of "
+                f"memory, {free:,} are available; use smaller pictures or fewer of them"
+            )
+
+
+def available_memory() -> int | None:
+    """Bytes that a program can still take without swapping; None where the system tells nobody."""
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    except OSError:
+        return None
+    kilobytes = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+    found = next(kilobytes, None)
+    return None if found is None else int(found) * 1024
 
 
 def open_segmentation(spec: str, split: str) -> SegmentationData:
@@ -92,7 +124,7 @@ def _paired(
     pictures: Path, labels: Path, label_name: Callable[[Path], str]
 ) -> list[tuple[Path, Path]]:
     if not pictures.is_dir():
-        raise DataError(f"{pictures} does not exist; is this split part of your copy?")
+        raise AbsentSplitError(f"{pictures} does not exist; is this split part of your copy?")
     pairs = []
     for picture in sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES):
         label = labels / label_name(picture)
@@ -187,7 +219,7 @@ def _cityscapes(root: Path, split: str) -> Opened:
     table = _table({i: _CITYSCAPES_TRAIN_IDS.get(i, IGNORE) for i in range(34)} | {255: IGNORE})
     pictures, labels = root / "leftImg8bit" / split, root / "gtFine" / split
     if not pictures.is_dir():
-        raise DataError(f"{pictures} does not exist; is this split part of your copy?")
+        raise AbsentSplitError(f"{pictures} does not exist; is this split part of your copy?")
     pairs: list[tuple[Path, Path]] = []
     for city in sorted(p for p in pictures.iterdir() if p.is_dir()):
         pairs += _paired(
