@@ -14,13 +14,27 @@ from typing import Any
 _PACKAGES = ("numpy", "openvino", "onnxruntime", "torch")
 
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
 def commit() -> str | None:
-    """The commit of a source checkout, with `-dirty` where it was changed; None if installed."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    """The commit of a source checkout, with `-dirty` where it was changed; None if installed.
+
+    An environment inside somebody else's checkout does not make its commit ours: the package has
+    to lie at `src/litescene` of the checkout.
+    """
+    top = _git("rev-parse", "--show-toplevel")
+    if top is None or (Path(top) / "src" / "litescene").resolve() != _PACKAGE:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+
+
+def _git(*words: str) -> str | None:
+    """What git answers inside the package; None without git and outside of a checkout."""
     try:
         done = subprocess.run(
-            command,
-            cwd=Path(__file__).parent,
+            ["git", *words],
+            cwd=_PACKAGE,
             capture_output=True,
             text=True,
             check=True,
