@@ -18,13 +18,14 @@ constant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from litescene.core import UnknownNameError
 from litescene.models.backbones.stdc import STDC, STDC1, STDC2
 from litescene.models.blocks import ConvNormAct, adaptive_average, resize_to
 from litescene.models.registry import register
@@ -84,13 +85,21 @@ class ChannelAttention(nn.Module):
         return torch.sigmoid(self.mix(torch.cat(pooled, 1)))
 
 
+_ATTENTIONS: dict[str, Callable[[int], nn.Module]] = {
+    "spatial": SpatialAttention,
+    "channel": ChannelAttention,
+}
+
+
 class AttentionFusion(nn.Module):
     """UAFM, section 3.2: z = a·conv(low) + (1 - a)·up(high), then a 3×3 convolution."""
 
     def __init__(self, low: int, high: int, out: int, attention: Attention) -> None:
         super().__init__()
         self.low = ConvNormAct(low, high)
-        self.attention = (SpatialAttention if attention == "spatial" else ChannelAttention)(high)
+        if attention not in _ATTENTIONS:
+            raise UnknownNameError("attention", attention, _ATTENTIONS)
+        self.attention = _ATTENTIONS[attention](high)
         self.out = ConvNormAct(high, out)
 
     def forward(self, low: Tensor, high: Tensor) -> Tensor:
