@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,31 @@ def test_two_processes_share_the_batches_of_an_epoch(shapes: Path) -> None:
     parts = [next(task.batches(0, rank, 2)) for rank in (0, 1)]
     for a, b in zip(whole, parts, strict=True):
         assert torch.equal(a.images, b.images)
+
+
+def test_three_processes_get_equally_many_batches(shapes: Path) -> None:
+    task = make_task(shapes, pictures=16)
+    parts = [list(task.batches(0, rank, 3)) for rank in range(3)]
+    assert [len(part) for part in parts] == [1, 1, 1]
+    whole = list(task.batches(0, 0, 1))
+    assert len(whole) == 4
+    for rank, (part,) in enumerate(parts):
+        assert torch.equal(part.images, whole[rank].images)
+
+
+def test_batches_are_those_of_the_mix_in_order(shapes: Path) -> None:
+    task = make_task(shapes)
+    for step, batch in enumerate(task.batches(1, 0, 1)):
+        pictures = [task.mix.picture(0, 1, step * 4 + i, 64, 0.5) for i in range(4)]
+        wanted = np.stack([p.image for p in pictures]).transpose(0, 3, 1, 2)
+        np.testing.assert_array_equal((batch.images * 255).round().numpy(), wanted)
+
+
+def test_two_validation_sources_of_one_name_are_refused(shapes: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "shapes"
+    shutil.copytree(shapes, other)
+    with pytest.raises(RecipeError, match=r"val lists two sources of one name \(shapes, shapes\)"):
+        make_task(shapes, val=[f"coco:{shapes}", f"coco:{other}"])
 
 
 def test_stages_set_the_size_of_the_pictures(shapes: Path) -> None:

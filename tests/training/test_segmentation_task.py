@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from litescene.core import DataError
+from litescene.core import DataError, RecipeError
+from litescene.data.segmentation import SegmentationData
+from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe, recipe_from_dict
 from litescene.training.tasks.segmentation import SegmentationTask
 
@@ -79,5 +81,21 @@ def test_extra_pictures_of_another_size_are_refused(tmp_path: Path) -> None:
 
 
 def test_fewer_pictures_than_a_batch_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="fewer than a batch of 3"):
-        SegmentationTask(recipe(write_set(tmp_path / "a", 2, 10), []), torch.device("cpu"))
+    with pytest.raises(RecipeError, match=r"0 batches of 3.*lower batch_size"):
+        Trainer(recipe(write_set(tmp_path / "a", 2, 10), []), tmp_path / "run")
+
+
+def test_pictures_of_one_source_are_held_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[np.ndarray] = []
+    load_all = SegmentationData.load_all
+
+    def kept(data: SegmentationData) -> tuple[np.ndarray, np.ndarray]:
+        loaded.extend(load_all(data))
+        return loaded[0], loaded[1]
+
+    monkeypatch.setattr(SegmentationData, "load_all", kept)
+    task = SegmentationTask(recipe(write_set(tmp_path / "a", 3, 10), []), torch.device("cpu"))
+    assert task.images.data_ptr() == loaded[0].ctypes.data
+    assert task.labels.data_ptr() == loaded[1].ctypes.data

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,34 +52,47 @@ def command(
         raise InputError("give either a recipe or --resume RUN; see litescene train --help")
     if resume is not None and (settings or out):
         raise InputError("a resumed run keeps its recipe and folder; leave out --set and --out")
-    with progress("training") as report:
-        if resume is not None:
-            _resume(resume, _shown(report))
-        else:
-            _start(str(recipe), settings or [], out, _shown(report))
+    if resume is not None:
+        _resume(resume)
+    else:
+        _start(str(recipe), settings or [], out)
 
 
-def _start(name: str, settings: list[str], out: Path | None, callback: Callback) -> None:
+def _start(name: str, settings: list[str], out: Path | None) -> None:
     from litescene.training.loop import Trainer
     from litescene.training.recipe import load_recipe
 
     resolved = load_recipe(name, settings)
     folder = out or Path("runs") / resolved.name
-    with keeps(f"go on with: litescene train --resume {folder}"):
-        trainer = Trainer(resolved, folder, callback)
-        print(f"{resolved.model.name}, {resolved.epochs} epochs, in {folder}")
-        trainer.start()
-    _print_result(trainer, folder)
+    with _resumable(folder):
+        trainer = Trainer(resolved, folder)
+        if trainer.is_first:
+            print(f"{resolved.model.name}, {resolved.epochs} epochs, in {folder}")
+        _finish(trainer, trainer.start)
 
 
-def _resume(folder: Path, callback: Callback) -> None:
+def _resume(folder: Path) -> None:
     from litescene.training.loop import Trainer
     from litescene.training.run_folder import RunFolder
 
-    with keeps(f"go on with: litescene train --resume {folder}"):
-        trainer = Trainer(RunFolder(folder).recipe(), folder, callback)
-        trainer.resume()
-    _print_result(trainer, folder)
+    with _resumable(folder):
+        trainer = Trainer(RunFolder(folder).recipe(), folder)
+        _finish(trainer, trainer.resume)
+
+
+def _resumable(folder: Path) -> AbstractContextManager[None]:
+    return keeps(f"go on with: litescene train --resume {shlex.quote(str(folder))}")
+
+
+def _finish(trainer: Trainer, train: Callable[[], None]) -> None:
+    """Train to the end; of several processes the first one shows and says what comes of it."""
+    if not trainer.is_first:
+        train()
+        return
+    with progress("training") as report:
+        trainer.callback = _shown(report)
+        train()
+    _print_result(trainer)
 
 
 def _shown(report: Report) -> Callback:
@@ -91,8 +107,9 @@ def _shown(report: Report) -> Callback:
     return show
 
 
-def _print_result(trainer: Trainer, folder: Path) -> None:
+def _print_result(trainer: Trainer) -> None:
     counters, metric = trainer.counters, trainer.task.metric
+    best = trainer.folder.path / "best.safetensors"
     print(f"best {metric} {counters.best:.4f} in epoch {counters.best_epoch}")
-    print(folder / "best.safetensors")
-    print(f"next: litescene export {folder / 'best.safetensors'} -o model.onnx")
+    print(best)
+    print(f"next: litescene export {shlex.quote(str(best))} -o model.onnx")

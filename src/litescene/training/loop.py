@@ -3,10 +3,14 @@
 An epoch is the unit of work: the data order and the augmentation depend on (seed, epoch) alone,
 and one rename of the resume file commits an epoch. A run killed at any moment resumes at its last
 finished epoch; on the CPU it ends bit-equal to an uninterrupted run.
+
+With several processes all of them step together; the first alone writes, shows and reports.
 """
 
 from __future__ import annotations
 
+import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,14 +22,16 @@ from lightning_fabric import Fabric
 from torch import nn
 
 import litescene
-from litescene.core import DivergedError
+from litescene.core import DivergedError, LitesceneError, RecipeError
 from litescene.core.provenance import commit
 from litescene.training.checkpoint import initialise_from
+from litescene.training.data_specs import with_absolute_data
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe
 from litescene.training.run_folder import RunFolder, load_resume, save_resume
 from litescene.training.schedule import learning_rate_factor
 from litescene.training.tasks.base import Task, create_task
+from litescene.training.tensorboard import shown_in_tensorboard
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,32 @@ def _optimizer(task: Task, model: nn.Module, recipe: Recipe) -> torch.optim.Opti
     return torch.optim.AdamW(groups, lr=o.lr, betas=(o.momentum, 0.999))
 
 
+def _steps_together(task: Task, recipe: Recipe, processes: int) -> int:
+    """Steps of an epoch that each process takes; a `RecipeError` if there is not one."""
+    batches = task.steps_per_epoch()
+    if batches >= processes:
+        return batches // processes
+    devices = f" on each of {processes} devices; use fewer of them, or" if processes > 1 else ";"
+    raise RecipeError(
+        f"an epoch has pictures for {batches} batches of {recipe.batch_size}, and needs at least "
+        f"one{devices} lower batch_size"
+    )
+
+
 class Trainer:
-    """One run of one recipe in one folder."""
+    """One run of one recipe in one folder; `callback` hears of every step of the first process.
+
+    Raises `RecipeError` for a recipe that does not fit its data, and `DataError` for those.
+    """
 
     def __init__(self, recipe: Recipe, folder: Path, callback: Callback | None = None) -> None:
-        self.recipe, self.folder, self.callback = recipe, RunFolder(folder), callback
+        self.recipe = recipe = with_absolute_data(recipe)
+        self.folder, self.callback = RunFolder(folder), callback
         self.fabric = Fabric(accelerator="auto", devices="auto", precision=recipe.precision)
         self.fabric.launch()
         torch.manual_seed(recipe.seed)
         self.task = create_task(recipe, self.fabric.device)
+        self.steps = _steps_together(self.task, recipe, self.fabric.world_size)
         network = self.task.build_model()
         if recipe.model.init and not self.folder.resume_file.exists():
             initialise_from(network, Path(recipe.model.init))
@@ -78,17 +101,21 @@ class Trainer:
         self.model, self.optimizer = self.fabric.setup(network, optimizer)
         self.network = network
         self.counters = _Counters()
+        self.commit = commit()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process is the one that writes and reports."""
+        return self.fabric.is_global_zero
 
     def start(self) -> None:
         """Begin a new run."""
-        if self.fabric.is_global_zero:
-            self.folder.begin(self.recipe)
+        self._by_the_first(lambda: self.folder.begin(self.recipe))
         self._run()
 
     def resume(self) -> None:
         """Go on after the last finished epoch (from the start when there is none)."""
-        if self.fabric.is_global_zero:
-            self.folder.clear_leftovers()
+        self._by_the_first(self.folder.clear_leftovers)
         if self.folder.resume_file.exists():
             state = load_resume(self.folder, self.network, self.average, self.optimizer)
             self.counters = _Counters(
@@ -96,18 +123,22 @@ class Trainer:
             )
         self._run()
 
-    def _run(self) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+    def _by_the_first(self, act: Callable[[], None]) -> None:
+        """Let the first process act while the others wait; its error is raised in all of them."""
+        failure: LitesceneError | None = None
+        if self.is_first:
+            try:
+                act()
+            except LitesceneError as error:
+                failure = error
+        failure = self.fabric.broadcast(failure)
+        if failure is not None:
+            raise failure
 
-        writer = SummaryWriter(str(self.folder.path), purge_step=self.counters.epoch)
-        try:
+    def _run(self) -> None:
+        with shown_in_tensorboard(self.folder.path, self.counters.log, self.is_first) as show:
             while self.counters.epoch < self.recipe.epochs:
-                record = self._epoch()
-                for name, value in record.items():
-                    if isinstance(value, float):
-                        writer.add_scalar(name, value, self.counters.epoch)
-        finally:
-            writer.close()
+                show(self._epoch())
 
     def _epoch(self) -> dict[str, Any]:
         counters, started = self.counters, time.monotonic()
@@ -124,9 +155,7 @@ class Trainer:
                 counters.best, counters.best_epoch = metrics[self.task.metric], counters.epoch
         counters.seconds += time.monotonic() - started
         record["seconds"] = round(counters.seconds, 1)
-        if self.fabric.is_global_zero:
-            self._commit(record, better)
-        self.fabric.barrier()
+        self._by_the_first(lambda: self._commit(record, better))
         return record
 
     def _commit(self, record: dict[str, Any], better: bool) -> None:
@@ -147,7 +176,7 @@ class Trainer:
 
     def _steps(self, epoch: int) -> dict[str, float]:
         recipe, task, fabric = self.recipe, self.task, self.fabric
-        steps = max(task.steps_per_epoch() // fabric.world_size, 1)
+        steps = self.steps
         warmup = recipe.schedule.warmup_epochs / recipe.epochs
         sums: dict[str, float] = {}
         self.model.train()
@@ -160,12 +189,8 @@ class Trainer:
             with fabric.autocast():
                 losses = task.losses(self.model, batch)
             values = {name: float(value.detach()) for name, value in losses.items()}
-            self._check(values, epoch, step)
             fabric.backward(losses["loss"])
-            if recipe.optimizer.clip_norm:
-                fabric.clip_gradients(
-                    self.model, self.optimizer, max_norm=recipe.optimizer.clip_norm
-                )
+            self._check({**values, "the gradient": self._clipped_norm()}, epoch, step)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
             self.average.update(self.network)
@@ -174,17 +199,46 @@ class Trainer:
             self._report(epoch, step + 1, steps, {n: s / (step + 1) for n, s in sums.items()})
         return {name: total / steps for name, total in sums.items()}
 
+    def _clipped_norm(self) -> float:
+        """Norm of the gradient; one above the recipe's limit, if it sets one, is cut to it."""
+        limit = self.recipe.optimizer.clip_norm
+        if limit:
+            norm = self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=limit, error_if_nonfinite=False
+            )
+            return float(torch.as_tensor(norm))
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        return float(nn.utils.get_total_norm(gradients))
+
     def _check(self, values: dict[str, float], epoch: int, step: int) -> None:
-        bad = [n for n, v in values.items() if not torch.isfinite(torch.tensor(v))]
-        if bad:
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if self._anywhere(bool(bad)):
             raise DivergedError(
-                f"{', '.join(bad)} became non-finite in epoch {epoch + 1}, batch {step + 1} "
-                f"(seed {self.recipe.seed}); the last finished epoch is kept. Lower optimizer.lr "
-                "or set optimizer.clip_norm"
+                f"{', '.join(bad) or 'a loss of another process'} became non-finite in epoch "
+                f"{epoch + 1}, batch {step + 1} (seed {self.recipe.seed}). {self._way_on()}"
             )
 
+    def _anywhere(self, here: bool) -> bool:
+        """Whether it is so in one of the processes: they go on together or end together."""
+        if self.fabric.world_size == 1:
+            return here
+        count = self.fabric.all_reduce(torch.tensor(float(here)), reduce_op="sum")
+        return bool(torch.as_tensor(count) > 0)
+
+    def _way_on(self) -> str:
+        lower = f"--set optimizer.lr={self.recipe.optimizer.lr / 2:g}"
+        if not self.recipe.optimizer.clip_norm:
+            lower += " --set optimizer.clip_norm=5"
+        kept = self.folder.path.resolve() / "last.safetensors"
+        if self.counters.epoch == 0:
+            return f"No epoch was finished; train the recipe anew in another --out with {lower}"
+        return (
+            f"Epoch {self.counters.epoch} is kept; train the recipe anew in another --out with "
+            f"{lower} --set {shlex.quote(f'model.init={kept}')}"
+        )
+
     def _report(self, epoch: int, step: int, steps: int, losses: dict[str, float]) -> None:
-        if self.callback is not None:
+        if self.callback is not None and self.is_first:
             best = self.counters.best if self.counters.best_epoch >= 0 else None
             self.callback(Progress(epoch, self.recipe.epochs, step, steps, losses, best))
 
@@ -203,5 +257,5 @@ class Trainer:
             "result": record,
             "litescene": litescene.__version__,
             "torch": torch.__version__,
-            "commit": commit(),
+            "commit": self.commit,
         }

@@ -1,7 +1,7 @@
 """The folder of a training run: what is written there and how it is read back.
 
 recipe.json            the resolved recipe
-command.txt            the exact command that resumes
+command.txt            the exact command that resumes, from any folder
 log.jsonl              one line per epoch
 events.out.tfevents.*  the same for TensorBoard
 last.safetensors       averaged weights after the newest epoch, with their card
@@ -12,6 +12,8 @@ resume.safetensors     everything needed to go on: one file, so one rename commi
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from litescene.core import CheckpointError, RecipeError
 from litescene.media.atomic import write_atomic
 from litescene.training.checkpoint import load_checkpoint, save_checkpoint
 from litescene.training.ema import MovingAverage
-from litescene.training.recipe import Recipe
+from litescene.training.recipe import Recipe, validated
 
 
 class RunFolder:
@@ -46,7 +48,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         self.clear_leftovers()
         write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())
-        write_atomic(self.path / "command.txt", f"litescene train --resume {self.path}\n".encode())
+        place = shlex.quote(os.fspath(self.path.resolve()))
+        write_atomic(self.path / "command.txt", f"litescene train --resume {place}\n")
 
     def clear_leftovers(self) -> None:
         """Remove what a killed run left half written."""
@@ -54,11 +57,15 @@ class RunFolder:
             part.unlink(missing_ok=True)
 
     def recipe(self) -> Recipe:
-        """The recipe of an existing run."""
+        """The recipe of an existing run; one that was damaged by hand is a `RecipeError`."""
         path = self.path / "recipe.json"
         if not path.exists():
             raise CheckpointError(f"{self.path} is not a run folder: it has no recipe.json")
-        return Recipe.model_validate_json(path.read_text("utf-8"))
+        try:
+            plain = json.loads(path.read_text("utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"{path}: not a JSON file: {error}") from error
+        return validated(Recipe, plain, str(path))
 
     def log(self, record: dict[str, Any], known: list[dict[str, Any]]) -> None:
         """Rewrite the log with one more record (short, and never half a line)."""

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol, TypeVar, get_type_hints
 
+import pydantic
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
-from litescene.training.recipe import Recipe
+from litescene.core import RecipeError
+from litescene.models import create_model, list_models, variant
+from litescene.training.recipe import Recipe, Section, validated
 
+Made = TypeVar("Made")
 Batch = Any
 """Whatever the task's own `batches` yields and `losses` takes."""
 
@@ -36,7 +44,10 @@ class Task(Protocol):
         ...
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[Batch]:
-        """The batches of an epoch; they depend on (recipe.seed, epoch, rank, world) alone."""
+        """The batches of an epoch; they depend on (recipe.seed, epoch, rank, world) alone.
+
+        Each of the `world` processes gets equally many, see `own_steps`.
+        """
         ...
 
     def losses(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
@@ -66,6 +77,71 @@ def shuffled(count: int, seed: int, epoch: int) -> Tensor:
     """A permutation of 0..count-1 that depends on (seed, epoch) alone."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     return torch.randperm(count, generator=generator)
+
+
+def own_steps(steps: int, rank: int, world: int) -> range:
+    """The steps of an epoch that a process takes: every `world`-th, and as many as the others.
+
+    Processes that step together wait for each other, so steps that are left over are not taken.
+    """
+    return range(rank, steps // world * world, world)
+
+
+def build_network(recipe: Recipe, classes: int) -> nn.Module:
+    """The recipe's network for so many classes, in channels-last memory.
+
+    Raises `UnknownNameError` for an unknown network and `RecipeError`, naming the key, for a
+    network of another task, unknown options, wrong values and a `num_classes` that contradicts
+    the data.
+    """
+    name, options = recipe.model.name, dict(recipe.model.options)
+    chosen = variant(name)
+    if chosen.task != recipe.task:
+        fitting = ", ".join(list_models(task=recipe.task))
+        raise RecipeError(
+            f"model.name = '{name}' is a network for {chosen.task}, the recipe's task is "
+            f"{recipe.task}; choose one of {fitting}"
+        )
+    options.setdefault("num_classes", classes)
+    checked = validated(_options_section(chosen.build), options, "[model.options]").model_dump()
+    if checked["num_classes"] != classes:
+        raise RecipeError(
+            f"model.options.num_classes = {checked['num_classes']}, but the data have {classes} "
+            "classes; leave it out"
+        )
+    network: Any = create_model(name, **checked)
+    prepared: nn.Module = network.to(memory_format=torch.channels_last)
+    return prepared
+
+
+def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
+    """What a builder takes, as a table of a recipe."""
+    hints = get_type_hints(build)
+    fields: dict[str, Any] = {
+        name: (hints[name], parameter.default)
+        for name, parameter in inspect.signature(build).parameters.items()
+    }
+    return pydantic.create_model("Options", __base__=Section, **fields)
+
+
+_PREFETCHERS = 4
+"""Threads that make pictures ahead, at most: no task asks for more than a few cores' worth."""
+
+
+def made_ahead(make: Callable[[int], Made], groups: Iterable[range]) -> Iterator[list[Made]]:
+    """For each group the list of `make(i)`, in order; the next one is made in threads meanwhile."""
+    pool = ThreadPoolExecutor(min(_PREFETCHERS, os.cpu_count() or 1))
+    try:
+        ready: list[Future[Made]] = []
+        for group in groups:
+            coming = [pool.submit(make, index) for index in group]
+            if ready:
+                yield [future.result() for future in ready]
+            ready = coming
+        if ready:
+            yield [future.result() for future in ready]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def create_task(recipe: Recipe, device: torch.device) -> Task:

@@ -17,7 +17,6 @@ from litescene.data.detection import DetectionData, open_detection
 from litescene.data.detection_mix import DetectionMix
 from litescene.data.mosaic import MosaicOptions, TrainingPicture
 from litescene.media.pictures import read_picture
-from litescene.models import create_model
 from litescene.models.detection.postprocess import detect
 from litescene.training.losses.detection import YoloLoss
 from litescene.training.recipe import (
@@ -28,7 +27,7 @@ from litescene.training.recipe import (
     stage_at,
     validated,
 )
-from litescene.training.tasks.base import decay_groups
+from litescene.training.tasks.base import build_network, decay_groups, made_ahead, own_steps
 
 SCORE, IOU = 0.001, 0.6
 """Thresholds of the evaluation, as published: nearly everything, for the whole curve."""
@@ -108,6 +107,12 @@ class DetectionTask:
         sources = [open_detection(source.data, "train", target) for source in s.train]
         self.taxonomy = sources[0].taxonomy
         self.val = [open_detection(spec, "val", self.taxonomy) for spec in s.val]
+        names = [data.samples[0].source for data in self.val]
+        if len(set(names)) < len(names):
+            raise RecipeError(
+                f"[detection]: val lists two sources of one name ({', '.join(names)}), under which "
+                "their results are kept; rename a folder or leave one out"
+            )
         longest = max(stage.size for stage in s.stages)
         options = MosaicOptions(s.scale, s.flip, s.hsv)
         self.mix = DetectionMix(sources, [x.weight for x in s.train], longest, options)
@@ -115,10 +120,7 @@ class DetectionTask:
 
     def build_model(self) -> nn.Module:
         """The recipe's network for the taxonomy's classes."""
-        model = self.recipe.model
-        network: Any = create_model(model.name, num_classes=len(self.taxonomy), **model.options)
-        prepared: nn.Module = network.to(memory_format=torch.channels_last)
-        return prepared
+        return build_network(self.recipe, len(self.taxonomy))
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Batch norm and biases do not decay."""
@@ -129,15 +131,16 @@ class DetectionTask:
         return self.settings.pictures // self.recipe.batch_size
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[DetectionBatch]:
-        """Training pictures of this epoch's size."""
+        """Training pictures of this epoch's size, made while the step before computes."""
         stage = stage_at(self.settings.stages, epoch)
         count, seed = self.recipe.batch_size, self.recipe.seed
-        for step in range(rank, self.steps_per_epoch(), world):
-            positions = range(step * count, (step + 1) * count)
-            yield collate(
-                [self.mix.picture(seed, epoch, i, stage.size, stage.mosaic) for i in positions],
-                self.device,
-            )
+
+        def picture(position: int) -> TrainingPicture:
+            return self.mix.picture(seed, epoch, position, stage.size, stage.mosaic)
+
+        steps = own_steps(self.steps_per_epoch(), rank, world)
+        for pictures in made_ahead(picture, (range(s * count, (s + 1) * count) for s in steps)):
+            yield collate(pictures, self.device)
 
     def losses(self, model: nn.Module, batch: DetectionBatch) -> dict[str, Tensor]:
         """Box, objectness and class terms."""

@@ -16,7 +16,6 @@ from litescene.core import DataError
 from litescene.data.augment import Augmentation, augment_batch, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
-from litescene.models import create_model
 from litescene.training.losses.segmentation import (
     class_weights,
     ohem_cross_entropy,
@@ -31,7 +30,7 @@ from litescene.training.recipe import (
     stage_at,
     validated,
 )
-from litescene.training.tasks.base import decay_groups, shuffled
+from litescene.training.tasks.base import build_network, decay_groups, own_steps, shuffled
 
 
 class Stage(StageSection):
@@ -76,6 +75,13 @@ class SegmentationSettings(Section):
 Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
+def _joined(parts: list[NDArray[np.uint8]]) -> Tensor:
+    """One tensor of all; of a single source its own memory, not a copy."""
+    if len(parts) == 1:
+        return torch.from_numpy(parts[0])
+    return torch.cat([torch.from_numpy(part) for part in parts])
+
+
 class SegmentationTask:
     """Trains and evaluates segmentation networks; metric: mean IoU, ignored pixels left out."""
 
@@ -86,19 +92,14 @@ class SegmentationTask:
         self.settings = validated(SegmentationSettings, recipe.settings, "[segmentation]")
         self.train = open_segmentation(self.settings.data, "train")
         self.val = open_segmentation(self.settings.data, "val")
-        if len(self.train) < recipe.batch_size:
-            raise DataError(
-                f"{self.train.name} has {len(self.train)} pictures, fewer than a batch of "
-                f"{recipe.batch_size}"
-            )
         images, labels = self.train.load_all()
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
         self.weight: Tensor | None = None
         # Small data sets live in the device's memory, so that nothing waits for pictures.
         loaded = [(images, labels), *(self._extra(e, images.shape) for e in self.settings.extra)]
-        self.images = torch.cat([torch.from_numpy(i) for i, _ in loaded]).to(device)
-        self.labels = torch.cat([torch.from_numpy(y) for _, y in loaded]).to(device)
+        self.images = _joined([i for i, _ in loaded]).to(device)
+        self.labels = _joined([y for _, y in loaded]).to(device)
         self.sizes = [len(i) for i, _ in loaded]
 
     def _extra(self, extra: ExtraPictures, shape: tuple[int, ...]) -> Loaded:
@@ -118,9 +119,7 @@ class SegmentationTask:
 
     def build_model(self) -> nn.Module:
         """The recipe's network for the data's classes."""
-        options = {"num_classes": len(self.train.taxonomy), **self.recipe.model.options}
-        network: Any = create_model(self.recipe.model.name, **options)
-        return network.to(memory_format=torch.channels_last)
+        return build_network(self.recipe, len(self.train.taxonomy))
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Batch norm and biases do not decay."""
@@ -152,7 +151,7 @@ class SegmentationTask:
         stage = self._begin_stage(epoch)
         augmentation = Augmentation(stage.scale, s.flip, s.jitter, s.hue)
         order = self._pictures(epoch)
-        for step in range(rank, self.steps_per_epoch(), world):
+        for step in own_steps(self.steps_per_epoch(), rank, world):
             chosen = order[step * size : (step + 1) * size]
             generators = [sample_generator(seed, epoch, int(i)) for i in chosen]
             where = chosen.to(self.device)

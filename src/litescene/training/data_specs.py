@@ -1,0 +1,49 @@
+"""The `FORMAT:PATH` specifications inside a recipe: absolute in a run folder, bare in a bundle.
+
+A run is resumed from any folder, so it keeps where its data are; a bundle is given to others, whom
+the folders of one machine do not concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from litescene.data.doctor import FORMATS
+from litescene.data.location import split_spec
+from litescene.training.recipe import Recipe
+
+
+def with_absolute_data(recipe: Recipe) -> Recipe:
+    """The recipe with the folders in which its data are found from here and now.
+
+    Raises `DataError` for data that are not there.
+    """
+    return recipe.model_copy(update={"settings": _specs_changed(recipe.settings, _absolute)})
+
+
+def without_data_folders(plain: Any) -> Any:
+    """Plain JSON in which every data specification is left with its format and last name."""
+    return _specs_changed(plain, _bare)
+
+
+def _absolute(spec: str) -> str:
+    name, root = split_spec(spec, FORMATS)
+    return f"{name}:{root.resolve()}"
+
+
+def _bare(spec: str) -> str:
+    name, _, path = spec.partition(":")
+    return f"{name}:{Path(path).name}"
+
+
+def _specs_changed(plain: Any, change: Callable[[str], str]) -> Any:
+    """A copy in which each string that begins with a known format and a colon is changed."""
+    if isinstance(plain, dict):
+        return {key: _specs_changed(value, change) for key, value in plain.items()}
+    if isinstance(plain, list):
+        return [_specs_changed(value, change) for value in plain]
+    if isinstance(plain, str) and plain.startswith(tuple(f"{name}:" for name in FORMATS)):
+        return change(plain)
+    return plain

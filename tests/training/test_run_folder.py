@@ -1,0 +1,68 @@
+"""What a run folder keeps so that the run goes on from anywhere."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from tiny_task import tiny_recipe
+
+from litescene.core import DataError, RecipeError
+from litescene.training.data_specs import with_absolute_data, without_data_folders
+from litescene.training.recipe import Recipe, recipe_from_dict
+from litescene.training.run_folder import RunFolder
+
+
+def test_the_command_of_a_run_holds_its_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    RunFolder(Path("my runs/a")).begin(tiny_recipe())
+    words = shlex.split((tmp_path / "my runs/a/command.txt").read_text())
+    assert words == ["litescene", "train", "--resume", str(tmp_path / "my runs" / "a")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "recipe.json: not a JSON file"),
+        ("[]", r"recipe\.json: "),
+        ('{"name": "x", "epochz": 3}', r"unknown key 'epochz'; did you mean 'epochs'"),
+    ],
+)
+def test_a_recipe_that_was_damaged_by_hand_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        RunFolder(tmp_path).recipe()
+
+
+def mixed(*specs: str) -> Recipe:
+    plain = {"name": "x", "task": "detection", "epochs": 1, "batch_size": 1}
+    detection = {"train": [{"data": spec} for spec in specs], "val": list(specs), "size": 64}
+    model = {"name": "yolov5_lite_e"}
+    return recipe_from_dict({**plain, "model": model, "detection": detection}, "test")
+
+
+def test_data_are_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "signs").mkdir(parents=True)
+    (tmp_path / "data" / "cars").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("LITESCENE_DATA", str(tmp_path / "data"))
+    whole = with_absolute_data(mixed("voc:signs", "boxcsv:cars"))
+    specs = [f"voc:{tmp_path}/here/signs", f"boxcsv:{tmp_path}/data/cars"]
+    assert whole.settings["val"] == specs
+    assert [source["data"] for source in whole.settings["train"]] == specs
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LITESCENE_DATA")
+    assert with_absolute_data(whole) == whole
+    assert without_data_folders(whole.settings) == mixed("voc:signs", "boxcsv:cars").settings
+
+
+def test_data_that_moved_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="/gone does not exist; give the right path"):
+        with_absolute_data(mixed(f"voc:{tmp_path}/gone"))
