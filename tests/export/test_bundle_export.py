@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from litescene.core import Contract, InputError, ParityError, Taxonomy, distinct
 from litescene.export import contract_of, export, fold_batch_norms, prove, to_onnx
 from litescene.export import parity as parity_module
 from litescene.export.graph import head_maps
-from litescene.export.parity import draw_picture, proof_sizes
+from litescene.export.parity import draw_picture, proof_sizes, score_with_boxes
 from litescene.export.reference import found_boxes
 from litescene.runtime import Bundle, Detector, Segmenter, write_metadata
 from litescene.runtime.nms import decode, suppress
@@ -141,6 +143,7 @@ def test_a_segmentation_bundle_gives_the_networks_labels(tmp_path: Path) -> None
     assert proof["largest_difference"] <= 1e-4
     assert len(proof["sizes"]) == 3
     assert proof["batches"] == [1, 2]
+    assert (proof["pictures"], proof["decisions"]) == (1, "equal")
     assert 0.0 <= proof.get("bf16_agreement", 1.0) <= 1.0
     assert Bundle.open(tmp_path / "a" / "tiny.onnx").contract == bundle.contract
     assert model.training
@@ -209,6 +212,53 @@ def test_missing_boxes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         prove(model, bundle)
 
 
+def test_every_given_picture_joins_the_proof_at_every_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = TinyDetector().eval()
+    bundle = Bundle.from_bytes(write_metadata(to_onnx(model), detection_contract()))
+    pictures = [np.full((64, 64, 3), 20 * i, np.uint8) for i in range(5)]
+    seen: list[tuple[tuple[int, ...], list[int]]] = []
+    outputs = parity_module._torch_outputs
+
+    def watched(network: nn.Module, batch: np.ndarray) -> list[Tensor]:
+        seen.append((batch.shape, batch[:, 0, 0, 0].tolist()))
+        return outputs(network, batch)
+
+    monkeypatch.setattr(parity_module, "_torch_outputs", watched)
+    proof = prove(model, bundle, pictures)
+    assert proof["pictures"] == 5
+    for size in proof["sizes"]:
+        shown = [grey for shape, grey in seen if list(shape[1:3]) == size]
+        assert shown == [[0], [0, 20], [40, 60], [80, 0]]
+
+
+def test_a_detector_without_a_box_is_proved_at_a_lower_score() -> None:
+    model = TinyDetector().eval()
+    contract = dataclasses.replace(detection_contract(), thresholds={"score": 0.9999, "iou": 0.5})
+    proof = prove(model, Bundle.from_bytes(write_metadata(to_onnx(model), contract)))
+    assert proof["decisions"] == "equal"
+    assert proof["boxes"] >= 9  # one at least in each picture
+
+
+def test_a_detector_whose_rows_are_all_alike_is_not_called_equal() -> None:
+    model = TinyDetector().eval()
+    for head in model.heads:
+        nn.init.zeros_(head.weight)
+        nn.init.constant_(head.bias, -9.0)
+    bundle = Bundle.from_bytes(write_metadata(to_onnx(model), detection_contract()))
+    proof = prove(model, bundle)
+    assert (proof["decisions"], proof["boxes"]) == ("none compared", 0)
+
+
+def test_the_score_of_the_proof_lies_in_the_widest_step() -> None:
+    scores = torch.tensor([0.01, 0.30, 0.05, 0.31, 0.04])
+    rows = torch.cat((torch.zeros(5, 4), torch.ones(5, 1), scores[:, None]), 1)
+    assert score_with_boxes(rows, 0.305) == 0.305
+    assert score_with_boxes(rows, 0.5) == pytest.approx(0.175)
+    assert score_with_boxes(rows[:1], 0.5) == 0.5
+
+
 def test_sizes_of_the_proof_differ_in_shape() -> None:
     assert proof_sizes(segmentation_contract()) == ((96, 128), (64, 64), (69, 67))
     assert proof_sizes(detection_contract()) == ((96, 128), (64, 64), (96, 64))
@@ -243,10 +293,18 @@ def test_a_bundle_does_not_say_in_which_folder_its_training_began() -> None:
         "model": {"name": "tiny", "options": {}},
         "taxonomy": taxonomy(3).to_dict(),
         "size": [64, 64],
+        "data": {"train": ["camvid:/home/me/camvid"], "val": "camvid:val", "pictures": [3]},
         "recipe": {
             "epochs": 3,
             "model": {"name": "tiny", "init": "/home/me/runs/best.safetensors"},
+            "settings": {"train": [{"data": "voc:/home/me/signs"}], "val": ["voc:/home/me/signs"]},
         },
     }
-    recipe = contract_of(TinyDetector(), card).provenance["recipe"]
-    assert recipe == {"epochs": 3, "model": {"name": "tiny", "init": "best.safetensors"}}
+    provenance = contract_of(TinyDetector(), card).provenance
+    assert "/" not in json.dumps(provenance)
+    assert provenance["data"] == {"train": ["camvid:camvid"], "val": "camvid:val", "pictures": [3]}
+    assert provenance["recipe"] == {
+        "epochs": 3,
+        "model": {"name": "tiny", "init": "best.safetensors"},
+        "settings": {"train": [{"data": "voc:signs"}], "val": ["voc:signs"]},
+    }

@@ -99,13 +99,16 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
 
 
 def _without_folders(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Names the checkpoint that the training started from without its folder."""
-    recipe = provenance.get("recipe", {})
+    """Names the data, and the checkpoint that the training started from, without their folders."""
+    from litescene.training.data_specs import without_data_folders
+
+    bare: dict[str, Any] = without_data_folders(provenance)
+    recipe = bare.get("recipe", {})
     model = recipe.get("model", {})
     if not model.get("init"):
-        return provenance
+        return bare
     named = {**model, "init": Path(model["init"]).name}
-    return {**provenance, "recipe": {**recipe, "model": named}}
+    return {**bare, "recipe": {**recipe, "model": named}}
 
 
 def _plain_anchors(model: Any) -> tuple[tuple[tuple[float, float], ...], ...]:
