@@ -72,6 +72,22 @@ def test_doubtful_boxes_are_written_only_where_they_continue_an_object(
     assert len(doubtful) < len(objects)
 
 
+def test_the_solver_of_loops_is_loaded_before_the_first_frame_is_tracked(
+    drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    step = pipeline._Run._step
+
+    def note(job: Any, item: Any) -> None:
+        order.append("frame")
+        step(job, item)
+
+    monkeypatch.setattr(pipeline, "load_solver", lambda: order.append("solver"))
+    monkeypatch.setattr(pipeline._Run, "_step", note)
+    run_job(drive[:2])
+    assert order == ["solver", "frame", "frame"]
+
+
 def test_decoding_and_the_files_of_the_end_count_among_the_seconds(
     drive: list[Frame], run_job: RunJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ large scale monocular SLAM", 2010) spreads the difference; GTSAM solves it.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,14 @@ class Loop:
     S_older_newer: Floats
     ids_older: Ints
     ids_newer: Ints
+
+
+def load_solver() -> None:
+    """Load GTSAM now rather than at the first loop, where it holds up a frame.
+
+    It takes about a second and 38 MB, once.
+    """
+    importlib.import_module("gtsam")
 
 
 def find_loop(sparse: SparseMap, keyframe: Keyframe, seed: int) -> Loop | None:

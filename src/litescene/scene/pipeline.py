@@ -26,6 +26,7 @@ from litescene.runtime.detection import stated_score
 from litescene.runtime.stopping import StopSignals
 from litescene.scene.depth import EpipolarDepth
 from litescene.scene.instances import instance_picture
+from litescene.scene.loop_closing import load_solver
 from litescene.scene.mapping import Mapper, Rectifier
 from litescene.scene.objects import ObjectTracker
 from litescene.scene.odometry import Odometry
@@ -217,6 +218,7 @@ class _Run:
         with BoundedStream(self.source, 3, live=live) as frames:
             try:
                 with BoundedStream(self.perception.over(frames), 1 if live else 3) as perceived:
+                    load_solver()  # while the networks get ready for the first frame
                     for item in signals.until_stopped(perceived):
                         self._step(item)
                         if progress is not None:
