@@ -112,7 +112,7 @@ def run(
     threads = network_threads()
     segmenter = Segmenter(segment, engine, threads)
     detector = None if detect is None else doubting_detector(detect, engine, threads)
-    settings = {"source": _name(source), "segment": str(segment), "detect": str(detect),
+    settings = {"source": _name(source), "segment": str(segment), "detect": detect and str(detect),
                 "engine": engine, "limit": limit, "seed": seed, "out": str(out),
                 "camera": f"{camera or DEFAULT_CAMERA}"}  # fmt: skip
     with open_source(source, limit=limit) as opened:

@@ -86,6 +86,7 @@ def facts_of(
         "states": {s: odometry.states.count(s) for s in ("initializing", "tracking", "lost")},
         "scale": odometry.trajectory.scale,
         "segments": int(odometry.segments.max(initial=-1)) + 1,
+        "main_segment": odometry.segment if odometry.keyframes else None,
         "keyframes": len(odometry.keyframes),
         "landmarks": len(odometry.landmarks),
         "loops": len(odometry.loops),
