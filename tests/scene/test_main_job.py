@@ -135,7 +135,6 @@ def test_a_lost_camera_begins_a_segment_in_files_of_its_own(
     scene = run_job([Frame(i, i / 10, image) for i, image in enumerate(pictures)])
     summary = assert_whole(scene.out, len(pictures))
     assert summary["segments"] == 2
-    assert summary["main_segment"] in (0, 1)
     assert summary["states"]["lost"] >= 12
     assert any("lost" in line for line in summary["warnings"])
     assert any("trajectory_1.txt" in line for line in summary["warnings"])
@@ -143,6 +142,7 @@ def test_a_lost_camera_begins_a_segment_in_files_of_its_own(
     second = read_trajectory(scene.out / "trajectory_1.txt")
     segments = [r["segment"] for r in records(scene.out)]
     assert {len(first), len(second)} == {segments.count(0), segments.count(1)}
+    assert len(first) == segments.count(summary["main_segment"]) >= len(second)
     assert len(read_ply(scene.out / "map_1.ply")) > 0
 
     # a later, shorter run leaves nothing of it
