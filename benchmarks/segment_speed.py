@@ -2,8 +2,10 @@
 
 Both start from the decoded frame (uint8 RGB) and end with the uint8 label map at the frame's own
 size. PyTorch resizes with the same call, normalises, computes the head, upsamples its logits to
-the frame with its own bilinear interpolation and takes its own argmax. The candidates alternate
-(A B A B …) over the same frames in one process; figures are medians with quartiles.
+the frame with its own bilinear interpolation and takes its own argmax: once as networks come
+(`eager`, NCHW in memory), once with weights and pictures in channels-last memory, which is faster,
+above all in the argmax. The candidates alternate (A B C A B C …) over the same frames in one
+process; figures are medians with quartiles.
 
     python benchmarks/segment_speed.py CHECKPOINT.safetensors BUNDLE.onnx --json out.json
 
@@ -14,6 +16,7 @@ Frames come from `--small` (seen at 480×360, CamVid's size) and `--large` (1080
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -38,14 +41,17 @@ from litescene.training import load_model
 Labels = NDArray[np.uint8]
 
 
-def eager(model: Any, size: tuple[int, int]) -> Callable[[Image], Labels]:
-    """PyTorch float32 with its own upsampling and argmax."""
+def eager(
+    model: Any, size: tuple[int, int], layout: torch.memory_format
+) -> Callable[[Image], Labels]:
+    """PyTorch float32 with its own upsampling and argmax, all tensors in one memory layout."""
+    model = copy.deepcopy(model).to(memory_format=layout)
     factor, offset = (t.float() for t in normalisation(model))
 
     @torch.inference_mode()
     def run(frame: Image) -> Labels:
         x = torch.from_numpy(resize(frame, size)).permute(2, 0, 1)[None].float() * factor + offset
-        logits = model.head_logits(x)
+        logits = model.head_logits(x.contiguous(memory_format=layout))
         full = F.interpolate(logits, frame.shape[:2], mode="bilinear", align_corners=False)
         return full[0].argmax(0).to(torch.uint8).numpy()
 
@@ -75,42 +81,56 @@ def compare(
     model: Any, bundle: Bundle, frames: list[Image], size: tuple[int, int], rounds: int, engine: str
 ) -> dict[str, Any]:
     """Alternate the two paths and compare their labels."""
-    torch_path = eager(model, size)
-    runtime_path, segmenter = fused(bundle, size, engine)
-    agreement = [float(np.mean(torch_path(f) == runtime_path(f))) for f in frames]
-    times: dict[str, list[float]] = {"eager": [], "runtime": []}
+    fast, segmenter = fused(bundle, size, engine)
+    paths = {
+        "eager": eager(model, size, torch.contiguous_format),
+        "channels_last": eager(model, size, torch.channels_last),
+        "runtime": fast,
+    }
+    agreement = [float(np.mean(paths["eager"](f) == fast(f))) for f in frames]
+    times: dict[str, list[float]] = {name: [] for name in paths}
     for index in range(rounds):
-        frame = frames[index % len(frames)]
-        for name, path in (("eager", torch_path), ("runtime", runtime_path)):
+        for name, path in paths.items():
             began = time.perf_counter()
-            path(frame)
+            path(frames[index % len(frames)])
             times[name].append((time.perf_counter() - began) * 1e3)
-    ratios = [a / b for a, b in zip(times["eager"], times["runtime"], strict=True)]
+    ratios = {
+        name: quartiles([a / b for a, b in zip(times[name], times["runtime"], strict=True)])
+        for name in ("eager", "channels_last")
+    }
     return {
         "frame": list(frames[0].shape[:2]),
         "network": list(size),
         "engine": segmenter.engine,
         "frames": len(frames),
         "rounds": rounds,
-        "eager_ms": quartiles(times["eager"]),
-        "runtime_ms": quartiles(times["runtime"]),
-        "ratio": quartiles(ratios),
+        **{f"{name}_ms": quartiles(values) for name, values in times.items()},
+        "ratio": ratios["eager"],
+        "ratio_to_channels_last": ratios["channels_last"],
         "label_agreement": {"mean": statistics.mean(agreement), "min": min(agreement)},
     }
 
 
 def show(results: Sequence[dict[str, Any]]) -> None:
-    print("| frame | network | engine | eager ms | runtime ms | ratio | labels equal |")
-    print("|---|---|---|---|---|---|---|")
+    heads = ("frame", "network", "engine", "eager ms", "channels-last ms", "runtime ms")
+    print(f"| {' | '.join(heads)} | ratio | to channels-last | labels equal |")
+    print("|---" * 9 + "|")
     for r in results:
-        a, b, q = r["eager_ms"], r["runtime_ms"], r["ratio"]
-        print(
-            f"| {r['frame'][1]}×{r['frame'][0]} | {r['network'][1]}×{r['network'][0]} "
-            f"| {r['engine']} | {a['median']:.1f} ({a['q1']:.1f} to {a['q3']:.1f}) "
-            f"| {b['median']:.1f} ({b['q1']:.1f} to {b['q3']:.1f}) "
-            f"| {q['median']:.2f} ({q['q1']:.2f} to {q['q3']:.2f}) "
-            f"| {100 * r['label_agreement']['mean']:.2f} % |"
-        )
+        keys = ("eager_ms", "channels_last_ms", "runtime_ms")
+        spread = [f"{r[k]['median']:.1f} ({r[k]['q1']:.1f} to {r[k]['q3']:.1f})" for k in keys]
+        ratios = [
+            f"{r[k]['median']:.2f} ({r[k]['q1']:.2f} to {r[k]['q3']:.2f})"
+            for k in ("ratio", "ratio_to_channels_last")
+        ]
+        cells = [
+            f"{r['frame'][1]}×{r['frame'][0]}",
+            f"{r['network'][1]}×{r['network'][0]}",
+            r["engine"],
+            *spread,
+            *ratios,
+            f"{100 * r['label_agreement']['mean']:.2f} %",
+        ]
+        print(f"| {' | '.join(cells)} |")
 
 
 def main() -> None:
