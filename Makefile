@@ -72,6 +72,11 @@ ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val)),)
 else
 	$(MISSING) $(VIDEO) or $(DATA)/camvid/val: speed on real video (set LITESCENE_DATA)
 endif
+ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val),$(wildcard $(DATA)/kitti07_160)),)
+	$(BIN)/python benchmarks/real_video.py --data $(DATA) --json $(RESULTS)/real_video.json
+else
+	$(MISSING) $(VIDEO), $(DATA)/camvid/val or $(DATA)/kitti07_160: accuracy on real video
+endif
 ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val),$(wildcard $(CHECKPOINT))),)
 	$(BIN)/python benchmarks/segment_speed.py $(CHECKPOINT) $(BUNDLE) \
 		--json $(RESULTS)/segment_speed.json
