@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_tensorboard_shows_every_epoch_once_after_a_resumed_run(tmp_path: Path) 
     for epochs in (2, 3, 5):
         trainer = Trainer(tiny_recipe(epochs=epochs), tmp_path / "run")
         trainer.resume() if trainer.folder.resume_file.exists() else trainer.start()
+        time.sleep(1.1)  # events are read in the order of their files' names, which hold seconds
     shown = EventAccumulator(str(tmp_path / "run"))
     shown.Reload()
     events = shown.Scalars("loss")

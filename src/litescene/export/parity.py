@@ -41,6 +41,8 @@ SAME_BOXES = 0.99
 BATCHES = (1, 2)
 _CANDIDATES = 50
 """So many of the best rows of a picture without a box may become boxes of the proof."""
+_MARGIN = 1e-3
+"""Share of the best score by which such rows must differ: ten times the tolerance."""
 
 
 def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> dict[str, Any]:
@@ -232,17 +234,24 @@ def _compare_boxes(given: Outputs, wanted: Sequence[Tensor], contract: Contract,
 def score_with_boxes(rows: Tensor, score: float) -> float:
     """The threshold of the proof: `score` if a row is above it, else one that some rows are above.
 
-    Half-way down the widest step among the best `_CANDIDATES` scores, because there the least
-    difference between two engines decides least. `rows` as `reference.decoded` gives them.
+    Such a threshold lies half-way down the widest step among the best `_CANDIDATES` scores. The
+    rows above it must differ in score, and each one's class must lead, by more than `_MARGIN`:
+    else their order in the suppression and their class hang on the last digits, as with a network
+    that was never trained, and there is nothing to compare. `rows` as `reference.decoded` gives
+    them.
     """
-    best = (rows[:, 5:] * rows[:, 4:5]).amax(1)
+    scores = rows[:, 5:] * rows[:, 4:5]
+    best = scores.amax(1)
     if bool((best > score).any()):
         return score
-    ranked = best.topk(min(_CANDIDATES, len(best))).values
-    steps = ranked[:-1] - ranked[1:]
-    if not len(steps) or float(steps.max()) <= TOLERANCE * float(ranked[0]):
-        return score  # no threshold parts these rows in the same way for every engine
-    widest = int(steps.argmax())
+    ranked, order = best.topk(min(_CANDIDATES, len(best)))
+    others = scores[order].scatter(1, scores[order].argmax(1, keepdim=True), 0.0).amax(1)
+    margin = _MARGIN * float(ranked[0])
+    steps, leads = ranked[:-1] - ranked[1:], (ranked - others)[:-1]
+    firm = int(((steps > margin) & (leads > margin)).long().cumprod(0).sum())
+    if not firm:
+        return score
+    widest = int(steps[:firm].argmax())
     return float(ranked[widest] + ranked[widest + 1]) / 2
 
 
