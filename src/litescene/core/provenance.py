@@ -20,13 +20,18 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def commit() -> str | None:
     """The commit of a source checkout, with `-dirty` where it was changed; None if installed.
 
+    Stored measurements are no part of what is measured: their change does not count.
+
     An environment inside somebody else's checkout does not make its commit ours: the package has
     to lie at `src/litescene` of the checkout.
     """
     top = _git("rev-parse", "--show-toplevel")
     if top is None or (Path(top) / "src" / "litescene").resolve() != _PACKAGE:
         return None
-    return _git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    head = _git("describe", "--always", "--abbrev=12", "--exclude=*")
+    measured = (":/", ":(top,exclude)benchmarks/results")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", *measured)
+    return f"{head}-dirty" if changed else head
 
 
 def _git(*words: str) -> str | None:
