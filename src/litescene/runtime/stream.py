@@ -84,10 +84,9 @@ class BoundedStream(Iterator[Item], Generic[Item]):
         try:
             iterator = iter(source)
             try:
-                while self._offer(self._timed(iterator)):
-                    pass
-            except StopIteration:
-                pass
+                for item in self._timed(iterator):
+                    if not self._offer(item):
+                        break
             finally:
                 # Generators hold files and devices; close them in the thread that used them.
                 close = getattr(iterator, "close", None)
@@ -99,13 +98,17 @@ class BoundedStream(Iterator[Item], Generic[Item]):
             self._error, self._finished = error, True
             self._changed.notify_all()
 
-    def _timed(self, iterator: Iterator[Item]) -> Item:
-        """The next item; adds up the time that it took."""
-        began = time.perf_counter()
-        try:
-            return next(iterator)
-        finally:
-            self.seconds += time.perf_counter() - began
+    def _timed(self, iterator: Iterator[Item]) -> Iterator[Item]:
+        """The items; adds up the time that each took."""
+        while True:
+            began = time.perf_counter()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - began
+            yield item
 
     def _offer(self, item: Item) -> bool:
         """Queue an item; False when the stream is closing."""
