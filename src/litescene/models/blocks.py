@@ -2,9 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+Activation = Callable[[int], nn.Module]
+"""Makes the activation of so many channels; `nn.PReLU` is one (a slope per channel)."""
+
+
+def relu(_channels: int) -> nn.Module:
+    """ReLU."""
+    return nn.ReLU()
+
+
+def relu6(_channels: int) -> nn.Module:
+    """ReLU cut at 6."""
+    return nn.ReLU6()
+
+
+def leaky_relu(_channels: int) -> nn.Module:
+    """ReLU with the slope 0.01 below 0."""
+    return nn.LeakyReLU()
+
+
+def elu(_channels: int) -> nn.Module:
+    """Exponential linear unit."""
+    return nn.ELU()
+
+
+def single_prelu(_channels: int) -> nn.Module:
+    """PReLU with one slope for all channels."""
+    return nn.PReLU()
 
 
 class ConvNormAct(nn.Sequential):
@@ -14,29 +44,92 @@ class ConvNormAct(nn.Sequential):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int = 3,
+        kernel: int | tuple[int, int] = 3,
         stride: int = 1,
         groups: int = 1,
         *,
+        dilation: int = 1,
         bias: bool = False,
-        activation: type[nn.Module] | None = nn.ReLU,
+        activation: Activation | None = relu,
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
+        sides = (kernel, kernel) if isinstance(kernel, int) else kernel
         layers: list[nn.Module] = [
             nn.Conv2d(
-                in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=bias
+                in_channels,
+                out_channels,
+                sides,
+                stride,
+                (sides[0] // 2 * dilation, sides[1] // 2 * dilation),
+                dilation,
+                groups,
+                bias,
             ),
             nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum),
         ]
         if activation is not None:
-            layers.append(activation())
+            layers.append(activation(out_channels))
         super().__init__(*layers)
 
 
-def resize_to(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear resize (half-pixel centres) of `x` to the height and width of `like`."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
+class SeparableConv(nn.Sequential):
+    """Depthwise 3×3 and pointwise 1×1 convolution, each with batch norm and activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        *,
+        dilation: int = 1,
+        depthwise_activation: Activation | None = relu,
+        activation: Activation | None = relu,
+        bias: bool = False,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__(
+            ConvNormAct(
+                in_channels,
+                in_channels,
+                3,
+                stride,
+                in_channels,
+                dilation=dilation,
+                bias=bias,
+                activation=depthwise_activation,
+                eps=eps,
+            ),
+            ConvNormAct(in_channels, out_channels, 1, bias=bias, activation=activation, eps=eps),
+        )
+
+
+def resize_to(x: Tensor, like: Tensor, *, align_corners: bool = False) -> Tensor:
+    """Bilinear resize of `x` to the height and width of `like`."""
+    return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=align_corners)
+
+
+def crop_to(x: Tensor, like: Tensor) -> Tensor:
+    """The upper left part of `x` with the height and width of `like`."""
+    return x[..., : like.shape[-2], : like.shape[-1]]
+
+
+def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
+    """`x` with its last row and column repeated until its sides are multiples of `divisor`."""
+    height, width = x.shape[-2:]
+    below, right = -height % divisor, -width % divisor
+    return F.pad(x, (0, right, 0, below), mode="replicate")
+
+
+def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
+    """Interleave the channels of `groups` equal groups: N×C×H×W to the same shape.
+
+    Raises `ValueError` if C is not a multiple of `groups`.
+    """
+    n, c, h, w = x.shape
+    if c % groups:
+        raise ValueError(f"{c} channels cannot be shuffled in {groups} groups")
+    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 def _averaging_matrix(size: int, bins: int, like: Tensor) -> Tensor:

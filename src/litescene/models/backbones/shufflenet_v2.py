@@ -20,19 +20,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from litescene.models.blocks import channel_shuffle
+
 BN_EPS = 1e-3
 BN_MOMENTUM = 0.03
-
-
-def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
-    """Interleave the channels of `groups` equal groups: N×C×H×W to the same shape.
-
-    Raises `ValueError` if C is not a multiple of `groups`.
-    """
-    n, c, h, w = x.shape
-    if c % groups:
-        raise ValueError(f"{c} channels cannot be shuffled in {groups} groups")
-    return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 class _Interleave(torch.autograd.Function):

@@ -23,13 +23,12 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from litescene.core import UnknownNameError
 from litescene.models.backbones.stdc import STDC, STDC1, STDC2
-from litescene.models.blocks import ConvNormAct, adaptive_average, resize_to
+from litescene.models.blocks import ConvNormAct, adaptive_average, leaky_relu, resize_to
 from litescene.models.registry import register
-from litescene.models.spec import InputSpec
+from litescene.models.segmentation.network import SegmentationNetwork
 
 Attention = Literal["spatial", "channel"]
 
@@ -74,7 +73,7 @@ class ChannelAttention(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mix = nn.Sequential(
-            ConvNormAct(4 * channels, channels // 2, 1, activation=nn.LeakyReLU),
+            ConvNormAct(4 * channels, channels // 2, 1, activation=leaky_relu),
             ConvNormAct(channels // 2, channels, 1, activation=None),
         )
 
@@ -119,10 +118,8 @@ class Head(nn.Sequential):
         )
 
 
-class PPLiteSeg(nn.Module):
+class PPLiteSeg(SegmentationNetwork):
     """PP-LiteSeg; `fusion` and `heads` are widths on x8, x16, x32."""
-
-    input_spec = InputSpec()
 
     def __init__(
         self,
@@ -147,29 +144,15 @@ class PPLiteSeg(nn.Module):
             self.head16 = Head(x16, heads[1], num_classes)
             self.head32 = Head(x32, heads[2], num_classes)
 
-    def _fused(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """`logits` at stride 8; in training `aux_x16` and `aux_x32`."""
         *_, x8, x16, x32 = self.encoder(x)
         f32 = self.fuse32(x32, self.context(x32))
         f16 = self.fuse16(x16, f32)
-        return self.fuse8(x8, f16), f16, f32
-
-    def head_logits(self, x: Tensor) -> Tensor:
-        """Normalised N×3×H×W to logits N×classes×⌈H/8⌉×⌈W/8⌉ of the main head."""
-        return self.head8(self._fused(x)[0])
-
-    def forward(self, x: Tensor) -> Tensor | dict[str, Tensor]:
-        """Normalised N×3×H×W (any H, W from 64) to logits N×classes×H×W.
-
-        In training a dict: `logits` of the main head and `aux_x16`, `aux_x32` of the two training
-        heads, each at its head's own stride.
-        """
-        f8, f16, f32 = self._fused(x)
-        logits = self.head8(f8)
+        found = {"logits": self.head8(self.fuse8(x8, f16))}
         if self.training and self.training_heads:
-            return {"logits": logits, "aux_x16": self.head16(f16), "aux_x32": self.head32(f32)}
-        if self.training:
-            return {"logits": logits}
-        return F.interpolate(logits, size=x.shape[-2:], mode="bilinear", align_corners=False)
+            found |= {"aux_x16": self.head16(f16), "aux_x32": self.head32(f32)}
+        return found
 
 
 _PAPER = "PP-LiteSeg, arXiv 2204.02681"

@@ -1,0 +1,153 @@
+"""ResNet encoders.
+
+Paper: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. Bottlenecks carry
+their stride on the 3×3 convolution, as in all codes that the systems here build on.
+
+    stage   output stride   channels 18, 34 / 50, 101, 152
+    stem    4               64 (conv 7×7 s2, max pool 3×3 s2)
+    x4      4               64 / 256
+    x8      8               128 / 512
+    x16     16              256 / 1024
+    x32     32              512 / 2048
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from litescene.models.blocks import Activation, ConvNormAct, relu
+
+RESNET18 = (2, 2, 2, 2)
+RESNET34 = (3, 4, 6, 3)
+RESNET50 = (3, 4, 6, 3)
+RESNET101 = (3, 4, 23, 3)
+RESNET152 = (3, 8, 36, 3)
+
+
+def _shortcut(in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if norm:
+        return ConvNormAct(in_channels, out_channels, 1, stride, activation=None)
+    return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut."""
+
+    expansion = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        activation: Activation = relu,
+        shortcut_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.first = ConvNormAct(in_channels, width, 3, stride, activation=activation)
+        self.second = ConvNormAct(width, width, activation=None)
+        self.shortcut = _shortcut(in_channels, width, stride, shortcut_norm)
+        self.out = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×H×W to N×width×⌈H/stride⌉×⌈W/stride⌉."""
+        y = self.second(self.first(x))
+        return self.out(y + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolution to four times the width, and a shortcut."""
+
+    expansion = 4
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int,
+        stride: int,
+        activation: Activation = relu,
+        shortcut_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        out_channels = self.expansion * width
+        self.body = nn.Sequential(
+            ConvNormAct(in_channels, width, 1, activation=activation),
+            ConvNormAct(width, width, 3, stride, activation=activation),
+            ConvNormAct(width, out_channels, 1, activation=None),
+        )
+        self.shortcut = _shortcut(in_channels, out_channels, stride, shortcut_norm)
+        self.out = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×H×W to N×4·width×⌈H/stride⌉×⌈W/stride⌉."""
+        y = self.body(x)
+        return self.out(y + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """The encoder; `forward` returns the maps x4, x8, x16, x32, `channels` their widths.
+
+    `activation` is that of the stem and inside the blocks (ReLU after the sum always);
+    `shortcut_norm` whether projecting shortcuts have a batch norm.
+    """
+
+    def __init__(
+        self,
+        block: type[BasicBlock] | type[Bottleneck],
+        repeats: Sequence[int],
+        *,
+        activation: Activation = relu,
+        shortcut_norm: bool = True,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            ConvNormAct(3, 64, 7, 2, activation=activation), nn.MaxPool2d(3, 2, 1)
+        )
+        self.stages = nn.ModuleList()
+        self.channels = tuple(block.expansion * 64 * 2**i for i in range(4))
+        channels = 64
+        for i, count in enumerate(repeats):
+            blocks: list[nn.Module] = []
+            for j in range(count):
+                stride = 2 if i and not j else 1
+                blocks.append(block(channels, 64 * 2**i, stride, activation, shortcut_norm))
+                channels = self.channels[i]
+            self.stages.append(nn.Sequential(*blocks))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """N×3×H×W to four maps of strides 4, 8, 16, 32."""
+        x = self.stem(x)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps
+
+
+def resnet18(*, activation: Activation = relu, shortcut_norm: bool = True) -> ResNet:
+    """ResNet-18."""
+    return ResNet(BasicBlock, RESNET18, activation=activation, shortcut_norm=shortcut_norm)
+
+
+def resnet34(*, activation: Activation = relu, shortcut_norm: bool = True) -> ResNet:
+    """ResNet-34."""
+    return ResNet(BasicBlock, RESNET34, activation=activation, shortcut_norm=shortcut_norm)
+
+
+def resnet50() -> ResNet:
+    """ResNet-50."""
+    return ResNet(Bottleneck, RESNET50)
+
+
+def resnet101() -> ResNet:
+    """ResNet-101."""
+    return ResNet(Bottleneck, RESNET101)
+
+
+def resnet152() -> ResNet:
+    """ResNet-152."""
+    return ResNet(Bottleneck, RESNET152)

@@ -1,0 +1,82 @@
+"""Counts and outputs of reference implementations, held against ours."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litescene.export import profile
+from litescene.models import create_model
+
+SIZES = ((360, 480), (512, 1024))
+
+
+@dataclass(frozen=True)
+class Row:
+    """The network whose counts a row of the reference counts states."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+ROWS = {
+    ("PP-LiteSeg-T UAFM_SpAtten", "PaddleSeg (paddle 2.6.2)"): Row("pp_liteseg_t"),
+    ("PP-LiteSeg-T UAFM_ChAtten", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_t", {"attention": "channel"}
+    ),
+    ("PP-LiteSeg-B UAFM_SpAtten", "PaddleSeg (paddle 2.6.2)"): Row("pp_liteseg_b"),
+    ("PP-LiteSeg-B UAFM_ChAtten", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_b", {"attention": "channel"}
+    ),
+}
+"""(system, implementation) as the file names them."""
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ROWS, ids=lambda key: f"{key[0]} {key[1]}")
+def test_counts_are_those_of_the_reference(key: tuple[str, str], parity_folder: Path) -> None:
+    counts = json.loads((parity_folder.parent / "specs" / "counts.json").read_text())
+    found = [row for row in counts["rows"] if (row["system"], row["impl"]) == key]
+    assert found
+    for row in found:
+        model = create_model(ROWS[key].name, num_classes=row["classes"], **ROWS[key].options)
+        for size in SIZES:
+            counted = profile(model, size)
+            expected = row[f"macs_{size[0]}x{size[1]}"]
+            assert counted.parameters == row["params"]
+            if expected is not None:  # the reference refuses this size
+                assert counted.macs == expected
+
+
+@dataclass(frozen=True)
+class Golden:
+    """The network that a record of reference outputs belongs to."""
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+GOLDENS = {"PP-LiteSeg-T": Golden("pp_liteseg_t", {"training_heads": False})}
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("record", GOLDENS)
+def test_outputs_agree_with_the_reference(record: str, parity_folder: Path) -> None:
+    sys.path.insert(0, str(parity_folder))
+    try:
+        import exec_order
+    finally:
+        sys.path.remove(str(parity_folder))
+    golden = json.loads((parity_folder / "goldens_open.json").read_text())[record]
+    chosen = GOLDENS[record]
+    result = exec_order.check(
+        lambda: create_model(chosen.name, num_classes=golden["classes"], **chosen.options), golden
+    )
+    assert result["ok"], result
