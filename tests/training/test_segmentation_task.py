@@ -50,7 +50,7 @@ def recipe(main: Path, extra: list[dict[str, object]]) -> Recipe:
 def values(task: SegmentationTask, epoch: int) -> list[int]:
     """Grey values of the pictures of an epoch, sorted."""
     batches = task.batches(epoch, 0, 1)
-    return sorted(int(v) for images, _ in batches for v in images.mean((1, 2, 3)).round())
+    return sorted(int(v) for b in batches for v in b.images.mean((1, 2, 3)).round())
 
 
 def test_an_epoch_has_every_picture_once(tmp_path: Path) -> None:

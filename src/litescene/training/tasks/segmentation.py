@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,12 +11,12 @@ import torch
 from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from litescene.core import DataError
 from litescene.data.augment import Augmentation, augment_batch, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
+from litescene.training.losses.sampling import PixelGrid, logits_on_grid
 from litescene.training.losses.segmentation import (
     class_weights,
     ohem_cross_entropy,
@@ -66,10 +67,21 @@ class SegmentationSettings(Section):
     ohem_threshold: float = Field(0.7, gt=0, lt=1)
     ohem_share: float = Field(1 / 16, gt=0, le=1)
     """Least share of a batch's pixels that OHEM keeps."""
+    loss_stride: int = Field(1, ge=1, le=8)
+    """The losses see every so-manieth pixel of both directions; which ones, each step decides."""
     jaccard: float = Field(0.0, ge=0)
     """Weight of the soft Jaccard loss of the main head."""
     auxiliary: float = Field(1.0, ge=0)
     """Weight of each training head."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentationBatch:
+    """`images` n×3×h×w float 0..255, `labels` n×h×w int64, and the pixels that the losses see."""
+
+    images: Tensor
+    labels: Tensor
+    grid: PixelGrid
 
 
 Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -145,8 +157,8 @@ class SegmentationTask:
         self.weight = weight if stage.class_balance else None
         return stage
 
-    def batches(self, epoch: int, rank: int, world: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Normalised pictures n×3×h×w and labels n×h×w."""
+    def batches(self, epoch: int, rank: int, world: int) -> Iterator[SegmentationBatch]:
+        """An epoch's augmented pictures; the last ones that fill no batch are left out."""
         size, seed, s = self.recipe.batch_size, self.recipe.seed, self.settings
         stage = self._begin_stage(epoch)
         augmentation = Augmentation(stage.scale, s.flip, s.jitter, s.hue)
@@ -155,13 +167,15 @@ class SegmentationTask:
             chosen = order[step * size : (step + 1) * size]
             generators = [sample_generator(seed, epoch, int(i)) for i in chosen]
             where = chosen.to(self.device)
-            yield augment_batch(
+            images, labels = augment_batch(
                 self.images[where],
                 self.labels[where],
                 (stage.height, stage.width),
                 augmentation,
                 generators,
             )
+            row, column = (int(p) for p in generators[0].integers(0, s.loss_stride, 2))
+            yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
 
     def _normalise(self, model: nn.Module, images: Tensor) -> Tensor:
         spec: Any = model.input_spec
@@ -169,18 +183,21 @@ class SegmentationTask:
         std = images.new_tensor(spec.std)[:, None, None] * 255
         return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
 
-    def losses(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        """Main head at full resolution; training heads at half the labels' resolution."""
-        images, labels = batch
-        outputs: dict[str, Tensor] = model(self._normalise(model, images))
-        half = labels[:, ::2, ::2]
+    def losses(self, model: nn.Module, batch: SegmentationBatch) -> dict[str, Tensor]:
+        """Main head on the batch's grid of pixels; training heads on every second of them."""
+        network: Any = model
+        outputs: dict[str, Tensor] = model(self._normalise(model, batch.images))
+        size = (int(batch.labels.shape[1]), int(batch.labels.shape[2]))
+        coarse = batch.grid.coarser(2)
         parts = {}
         for name, logits in outputs.items():
-            target = labels if name == "logits" else half
-            logits = F.interpolate(logits.float(), target.shape[-2:], mode="bilinear")
-            parts[name] = self._pixel_loss(logits, target)
+            grid = batch.grid if name == "logits" else coarse
+            sampled = logits_on_grid(logits, size, grid, align_corners=network.align_corners)
+            parts[name] = self._pixel_loss(sampled, grid.of(batch.labels))
             if name == "logits" and self.settings.jaccard:
-                parts["jaccard"] = soft_jaccard(logits[:, :, ::2, ::2], half)
+                thinned = sampled[:, :, ::2, ::2] if grid.stride == 1 else sampled
+                labels = (coarse if grid.stride == 1 else grid).of(batch.labels)
+                parts["jaccard"] = soft_jaccard(thinned, labels)
         weights = {"logits": 1.0, "jaccard": self.settings.jaccard}
         total = sum(weights.get(n, self.settings.auxiliary) * v for n, v in parts.items())
         return {"loss": torch.as_tensor(total), **parts}

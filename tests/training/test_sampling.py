@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from litescene.training.losses.sampling import PixelGrid, logits_on_grid
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(45, 60), (97, 131), (360, 480)])
+@pytest.mark.parametrize("grid", [PixelGrid(), PixelGrid(2, 1, 0), PixelGrid(4, 1, 3)])
+def test_the_grid_is_a_part_of_torchs_own_interpolation(
+    align_corners: bool, size: tuple[int, int], grid: PixelGrid
+) -> None:
+    logits = torch.randn(2, 5, 45, 60)
+    whole = F.interpolate(logits, size, mode="bilinear", align_corners=align_corners)
+    given = logits_on_grid(logits, size, grid, align_corners=align_corners)
+    torch.testing.assert_close(given, grid.of(whole), rtol=1e-4, atol=1e-4)
+
+
+def test_every_second_pixel_of_a_grid_is_every_fourth_of_the_picture() -> None:
+    picture = torch.arange(8 * 12).view(8, 12)
+    grid = PixelGrid(2, 1, 0)
+    assert torch.equal(grid.coarser(2).of(picture), grid.of(picture)[::2, ::2])
