@@ -33,6 +33,11 @@ ROWS = {
     ("PP-LiteSeg-B UAFM_ChAtten", "PaddleSeg (paddle 2.6.2)"): Row(
         "pp_liteseg_b", {"attention": "channel"}
     ),
+    ("Fast-SCNN", "Tramac (unpatched)"): Row("fast_scnn", {"training_heads": False}),
+    ("Fast-SCNN", "Tramac (FFM upsample patched to size)"): Row(
+        "fast_scnn", {"training_heads": False}
+    ),
+    ("FastSCNN", "xyff"): Row("fast_scnn", {"training_heads": False}),
 }
 """(system, implementation) as the file names them."""
 
@@ -62,7 +67,10 @@ class Golden:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-GOLDENS = {"PP-LiteSeg-T": Golden("pp_liteseg_t", {"training_heads": False})}
+GOLDENS = {
+    "PP-LiteSeg-T": Golden("pp_liteseg_t", {"training_heads": False}),
+    "Fast-SCNN": Golden("fast_scnn", {"training_heads": False}),
+}
 
 
 @pytest.mark.data

@@ -38,7 +38,7 @@ def single_prelu(_channels: int) -> nn.Module:
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution ("same" padding for odd kernels), batch norm, activation."""
+    """Convolution ("same" padding for odd kernels unless given), batch norm, activation."""
 
     def __init__(
         self,
@@ -49,19 +49,21 @@ class ConvNormAct(nn.Sequential):
         groups: int = 1,
         *,
         dilation: int = 1,
+        padding: int | None = None,
         bias: bool = False,
         activation: Activation | None = relu,
         eps: float = 1e-5,
         momentum: float = 0.1,
     ) -> None:
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        same = (sides[0] // 2 * dilation, sides[1] // 2 * dilation)
         layers: list[nn.Module] = [
             nn.Conv2d(
                 in_channels,
                 out_channels,
                 sides,
                 stride,
-                (sides[0] // 2 * dilation, sides[1] // 2 * dilation),
+                same if padding is None else (padding, padding),
                 dilation,
                 groups,
                 bias,
@@ -102,6 +104,37 @@ class SeparableConv(nn.Sequential):
             ),
             ConvNormAct(in_channels, out_channels, 1, bias=bias, activation=activation, eps=eps),
         )
+
+
+class InvertedResidual(nn.Module):
+    """1×1 convolution to `expansion` times the width, depthwise 3×3, linear 1×1; MobileNetV2.
+
+    The input is added when the shape stays; without expansion the first 1×1 is left out.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        expansion: int = 6,
+        *,
+        activation: Activation = relu,
+    ) -> None:
+        super().__init__()
+        width = in_channels * expansion
+        expand = [ConvNormAct(in_channels, width, 1, activation=activation)]
+        self.body = nn.Sequential(
+            *(expand if expansion > 1 else []),
+            ConvNormAct(width, width, 3, stride, width, activation=activation),
+            ConvNormAct(width, out_channels, 1, activation=None),
+        )
+        self.residual = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×H×W to N×out×⌈H/stride⌉×⌈W/stride⌉."""
+        y: Tensor = self.body(x)
+        return x + y if self.residual else y
 
 
 def resize_to(x: Tensor, like: Tensor, *, align_corners: bool = False) -> Tensor:
