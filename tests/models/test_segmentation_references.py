@@ -38,6 +38,7 @@ ROWS = {
         "fast_scnn", {"training_heads": False}
     ),
     ("FastSCNN", "xyff"): Row("fast_scnn", {"training_heads": False}),
+    ("ContextNet", "xyff"): Row("contextnet"),
 }
 """(system, implementation) as the file names them."""
 

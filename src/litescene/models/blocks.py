@@ -109,7 +109,7 @@ class SeparableConv(nn.Sequential):
 class InvertedResidual(nn.Module):
     """1×1 convolution to `expansion` times the width, depthwise 3×3, linear 1×1; MobileNetV2.
 
-    The input is added when the shape stays; without expansion the first 1×1 is left out.
+    The input is added when the shape stays.
     """
 
     def __init__(
@@ -123,9 +123,8 @@ class InvertedResidual(nn.Module):
     ) -> None:
         super().__init__()
         width = in_channels * expansion
-        expand = [ConvNormAct(in_channels, width, 1, activation=activation)]
         self.body = nn.Sequential(
-            *(expand if expansion > 1 else []),
+            ConvNormAct(in_channels, width, 1, activation=activation),
             ConvNormAct(width, width, 3, stride, width, activation=activation),
             ConvNormAct(width, out_channels, 1, activation=None),
         )

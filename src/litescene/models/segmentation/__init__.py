@@ -1,5 +1,5 @@
 """Segmentation networks, one file per published system; importing registers them."""
 
-from litescene.models.segmentation import fast_scnn, pp_liteseg
+from litescene.models.segmentation import contextnet, fast_scnn, pp_liteseg
 
-__all__ = ["fast_scnn", "pp_liteseg"]
+__all__ = ["contextnet", "fast_scnn", "pp_liteseg"]

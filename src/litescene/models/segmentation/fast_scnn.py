@@ -73,9 +73,26 @@ class Fusion(nn.Module):
         return torch.relu(y + self.detail(detail))
 
 
-def _residuals(in_channels: int, out_channels: int, stride: int, count: int) -> list[nn.Module]:
-    rest = [InvertedResidual(out_channels, out_channels) for _ in range(count - 1)]
-    return [InvertedResidual(in_channels, out_channels, stride), *rest]
+class Classifier(nn.Sequential):
+    """Two separable convolutions, dropout, 1×1 to the classes."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__(
+            SeparableConv(channels, channels),
+            SeparableConv(channels, channels),
+            nn.Dropout(0.1),
+            nn.Conv2d(channels, num_classes, 1),
+        )
+
+
+def residuals(
+    in_channels: int, out_channels: int, stride: int, count: int, expansion: int = 6
+) -> list[nn.Module]:
+    """`count` inverted residuals, of which the first changes the stride and the width."""
+    rest = [
+        InvertedResidual(out_channels, out_channels, expansion=expansion) for _ in range(count - 1)
+    ]
+    return [InvertedResidual(in_channels, out_channels, stride, expansion), *rest]
 
 
 class FastSCNN(SegmentationNetwork):
@@ -90,18 +107,13 @@ class FastSCNN(SegmentationNetwork):
             ConvNormAct(3, 32, 3, 2, padding=0), SeparableConv(32, 48, 2), SeparableConv(48, 64, 2)
         )
         self.context = nn.Sequential(
-            *_residuals(64, 64, 2, 3),
-            *_residuals(64, 96, 2, 3),
-            *_residuals(96, 128, 1, 3),
+            *residuals(64, 64, 2, 3),
+            *residuals(64, 96, 2, 3),
+            *residuals(96, 128, 1, 3),
             PyramidPooling(128, 128),
         )
         self.fusion = Fusion(64, 128, 128)
-        self.head = nn.Sequential(
-            SeparableConv(128, 128),
-            SeparableConv(128, 128),
-            nn.Dropout(0.1),
-            nn.Conv2d(128, num_classes, 1),
-        )
+        self.head = Classifier(128, num_classes)
         self.training_heads = training_heads
         if training_heads:
             self.detail_head = nn.Sequential(
