@@ -75,6 +75,44 @@ class ConvNormAct(nn.Sequential):
         super().__init__(*layers)
 
 
+class NormAct(nn.Sequential):
+    """Batch norm and activation."""
+
+    def __init__(
+        self, channels: int, activation: Activation | None = relu, *, eps: float = 1e-5
+    ) -> None:
+        super().__init__(nn.BatchNorm2d(channels, eps=eps))
+        if activation is not None:
+            self.append(activation(channels))
+
+
+class ConvPoolDown(nn.Module):
+    """Half the size, as ENet begins: 3×3 stride 2 beside a maximum, concatenated, normalised.
+
+    The convolution gives the channels that the maximum does not. `pool` is the maximum's side.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        pool: int = 2,
+        bias: bool = True,
+        activation: Activation = relu,
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, 2, 1, bias=bias)
+        # The last, incomplete 2×2 window of an odd side counts, as the convolution's does.
+        self.pool = nn.MaxPool2d(pool, 2, (pool - 1) // 2, ceil_mode=pool % 2 == 0)
+        self.norm = NormAct(out_channels, activation, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×in×h×w to N×out×⌈h/2⌉×⌈w/2⌉, the convolution's channels first."""
+        return self.norm(torch.cat([self.conv(x), self.pool(x)], 1))
+
+
 class SeparableConv(nn.Sequential):
     """Depthwise 3×3 and pointwise 1×1 convolution, each with batch norm and activation."""
 
