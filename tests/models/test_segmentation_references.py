@@ -66,6 +66,23 @@ ROWS = {
     ("CGNet M3N21", "wutianyiRosun/CGNet"): Row("cgnet"),
     ("CGNet M3N15", "wutianyiRosun/CGNet"): Row("cgnet_m3n15"),
     ("CGNet", "xyff"): Row("cgnet"),
+    ("BiSeNet R18", "ycszen/TorchSeg (params incl. aux heads unless .speed eval)"): Row(
+        "bisenet_r18"
+    ),
+    ("BiSeNet R18.speed", "ycszen/TorchSeg (params incl. aux heads unless .speed eval)"): Row(
+        "bisenet_r18", {"training_heads": False}
+    ),
+    ("BiSeNet R18 no aux heads", "ycszen/TorchSeg"): Row("bisenet_r18", {"training_heads": False}),
+    ("BiSeNet X39", "ycszen/TorchSeg (params incl. aux heads unless .speed eval)"): Row(
+        "bisenet_x39"
+    ),
+    ("BiSeNet X39.speed", "ycszen/TorchSeg (params incl. aux heads unless .speed eval)"): Row(
+        "bisenet_x39", {"training_heads": False}
+    ),
+    ("BiSeNet X39 no aux heads", "ycszen/TorchSeg"): Row("bisenet_x39", {"training_heads": False}),
+    ("BiSeNet R101", "ycszen/TorchSeg (params incl. aux heads unless .speed eval)"): Row(
+        "bisenet_r101"
+    ),
 }
 """(system, implementation) as the file names them."""
 
