@@ -43,6 +43,13 @@ ROWS = {
     ),
     ("FastSCNN", "xyff"): Row("fast_scnn", {"training_heads": False}),
     ("ContextNet", "xyff"): Row("contextnet"),
+    ("ShuffleNetV2+DPC", "port of sercant/mobile-segmentation graph (OS16)"): Row(
+        "shufflenet_v2_dpc"
+    ),
+    (
+        "ShuffleNetV2 basic (DeepLabV3 head)",
+        "port of sercant/mobile-segmentation graph (OS16)",
+    ): Row("shufflenet_v2_basic"),
     ("ERFNet", "Eromera/erfnet_pytorch (incl. encoder.output_conv)"): Row(
         "erfnet", unused=_ERFNET_UNUSED
     ),

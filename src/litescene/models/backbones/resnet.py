@@ -34,6 +34,16 @@ def _shortcut(in_channels: int, out_channels: int, stride: int, norm: bool) -> n
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
 
+def _stem(deep: bool, activation: Activation) -> list[nn.Module]:
+    if not deep:
+        return [ConvNormAct(3, 64, 7, 2, activation=activation)]
+    return [
+        ConvNormAct(3, 64, 3, 2, activation=activation),
+        ConvNormAct(64, 64, activation=activation),
+        ConvNormAct(64, 128, activation=activation),
+    ]
+
+
 class BasicBlock(nn.Module):
     """Two 3×3 convolutions and a shortcut."""
 
@@ -92,7 +102,8 @@ class ResNet(nn.Module):
     """The encoder; `forward` returns the maps x4, x8, x16, x32, `channels` their widths.
 
     `activation` is that of the stem and inside the blocks (ReLU after the sum always);
-    `shortcut_norm` whether projecting shortcuts have a batch norm.
+    `shortcut_norm` whether projecting shortcuts have a batch norm; a `deep_stem` is three 3×3
+    convolutions (64, 64, 128 wide) in place of the 7×7.
     """
 
     def __init__(
@@ -102,14 +113,13 @@ class ResNet(nn.Module):
         *,
         activation: Activation = relu,
         shortcut_norm: bool = True,
+        deep_stem: bool = False,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            ConvNormAct(3, 64, 7, 2, activation=activation), nn.MaxPool2d(3, 2, 1)
-        )
+        channels = 128 if deep_stem else 64
+        self.stem = nn.Sequential(*_stem(deep_stem, activation), nn.MaxPool2d(3, 2, 1))
         self.stages = nn.ModuleList()
         self.channels = tuple(block.expansion * 64 * 2**i for i in range(4))
-        channels = 64
         for i, count in enumerate(repeats):
             blocks: list[nn.Module] = []
             for j in range(count):
@@ -143,9 +153,9 @@ def resnet50() -> ResNet:
     return ResNet(Bottleneck, RESNET50)
 
 
-def resnet101() -> ResNet:
+def resnet101(*, deep_stem: bool = False) -> ResNet:
     """ResNet-101."""
-    return ResNet(Bottleneck, RESNET101)
+    return ResNet(Bottleneck, RESNET101, deep_stem=deep_stem)
 
 
 def resnet152() -> ResNet:
