@@ -50,6 +50,13 @@ ROWS = {
         "ShuffleNetV2 basic (DeepLabV3 head)",
         "port of sercant/mobile-segmentation graph (OS16)",
     ): Row("shufflenet_v2_basic"),
+    ("ShuffleNetV2+DPC", "port of sercant/mobile-segmentation graph (OS16)"): Row(
+        "shufflenet_v2_dpc"
+    ),
+    (
+        "ShuffleNetV2 basic (DeepLabV3 head)",
+        "port of sercant/mobile-segmentation graph (OS16)",
+    ): Row("shufflenet_v2_basic"),
     ("ERFNet", "Eromera/erfnet_pytorch (incl. encoder.output_conv)"): Row(
         "erfnet", unused=_ERFNET_UNUSED
     ),

@@ -48,7 +48,7 @@ class ConvNormAct(nn.Sequential):
         stride: int = 1,
         groups: int = 1,
         *,
-        dilation: int = 1,
+        dilation: int | tuple[int, int] = 1,
         padding: int | None = None,
         bias: bool = False,
         activation: Activation | None = relu,
@@ -56,7 +56,8 @@ class ConvNormAct(nn.Sequential):
         momentum: float = 0.1,
     ) -> None:
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
-        same = (sides[0] // 2 * dilation, sides[1] // 2 * dilation)
+        steps = (dilation, dilation) if isinstance(dilation, int) else dilation
+        same = (sides[0] // 2 * steps[0], sides[1] // 2 * steps[1])
         layers: list[nn.Module] = [
             nn.Conv2d(
                 in_channels,
@@ -64,7 +65,7 @@ class ConvNormAct(nn.Sequential):
                 sides,
                 stride,
                 same if padding is None else (padding, padding),
-                dilation,
+                steps,
                 groups,
                 bias,
             ),
@@ -122,7 +123,7 @@ class SeparableConv(nn.Sequential):
         out_channels: int,
         stride: int = 1,
         *,
-        dilation: int = 1,
+        dilation: int | tuple[int, int] = 1,
         depthwise_activation: Activation | None = relu,
         activation: Activation | None = relu,
         bias: bool = False,
@@ -189,6 +190,15 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
     height, width = x.shape[-2:]
     below, right = -height % divisor, -width % divisor
     return F.pad(x, (0, right, 0, below), mode="replicate")
+
+
+def pad_as_tensorflow(x: Tensor) -> Tensor:
+    """Zeros around `x` as TensorFlow's SAME has them before a 3×3 window of stride 2.
+
+    One row above and below an odd height, only one below an even height; columns alike.
+    """
+    height, width = x.shape[-2:]
+    return F.pad(x, (width % 2, 1, height % 2, 1))
 
 
 def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
