@@ -29,7 +29,10 @@ def settled(model: nn.Module) -> nn.Module:
 
 def contract_for(model: nn.Module, name: str, task: str) -> Contract:
     if task == "segmentation":
-        return Contract("segmentation", name, TAXONOMY, (128, 160), "upsample_argmax")
+        corners = model.align_corners
+        return Contract(
+            "segmentation", name, TAXONOMY, (128, 160), "upsample_argmax", align_corners=corners
+        )
     return Contract(
         "detection",
         name,

@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from litescene.runtime.upsample import upsample_argmax
 
 
-def upsampled(logits: np.ndarray, height: int, width: int) -> np.ndarray:
-    """float64 bilinear upsampling with half-pixel centres and clamped edges."""
+def upsampled(
+    logits: np.ndarray, height: int, width: int, align_corners: bool = False
+) -> np.ndarray:
+    """float64 bilinear upsampling, with half-pixel centres and clamped edges or aligned corners."""
 
     def axis(source: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         position = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, None)
+        if align_corners:
+            position = np.linspace(0, source - 1, target) if target > 1 else np.zeros(1)
         low = np.minimum(position.astype(int), source - 1)
         return low, np.minimum(low + 1, source - 1), position - low
 
@@ -23,9 +27,11 @@ def upsampled(logits: np.ndarray, height: int, width: int) -> np.ndarray:
     return rows[:, :, x0] * (1 - fx) + rows[:, :, x1] * fx
 
 
-def assert_equal_but_near_ties(logits: np.ndarray, height: int, width: int) -> None:
-    full = upsampled(logits, height, width)
-    labels = upsample_argmax(logits, height, width)
+def assert_equal_but_near_ties(
+    logits: np.ndarray, height: int, width: int, align_corners: bool = False
+) -> None:
+    full = upsampled(logits, height, width, align_corners)
+    labels = upsample_argmax(logits, height, width, align_corners=align_corners)
     assert labels.shape == (height, width)
     wrong = labels != full.argmax(0)
     if wrong.any():
@@ -40,15 +46,21 @@ def assert_equal_but_near_ties(logits: np.ndarray, height: int, width: int) -> N
     low=st.tuples(st.integers(1, 12), st.integers(1, 12)),
     size=st.tuples(st.integers(1, 70), st.integers(1, 70)),
     levels=st.sampled_from([0, 3]),
+    align_corners=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_labels_are_the_argmax_of_the_float64_upsampling(
-    classes: int, low: tuple[int, int], size: tuple[int, int], levels: int, seed: int
+    classes: int,
+    low: tuple[int, int],
+    size: tuple[int, int],
+    levels: int,
+    align_corners: bool,
+    seed: int,
 ) -> None:
     logits = np.random.default_rng(seed).standard_normal((classes, *low)).astype(np.float32)
     if levels:  # many exact ties
         logits = np.round(logits * levels) / np.float32(levels)
-    assert_equal_but_near_ties(logits, *size)
+    assert_equal_but_near_ties(logits, *size, align_corners)
 
 
 def test_equal_logits_give_the_lowest_class() -> None:

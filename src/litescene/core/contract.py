@@ -29,8 +29,9 @@ class Contract:
 
     `finish` names the fused last step of the runtime:
 
-    - `upsample_argmax`: the output is N×C×h×w float logits at the head's own stride; bilinear
-      (half-pixel centres) to the frame's size, then the largest class.
+    - `upsample_argmax`: the output is N×C×h×w float logits at the head's own stride; bilinear to
+      the frame's size (half-pixel centres or, with `align_corners`, the outermost centres on each
+      other), then the largest class.
     - `decode_nms`: the outputs are one N×(a·(5+C))×h×w float map per level before the sigmoid;
       `anchors[level]` are widths and heights in pixels, `strides[level]` the level's stride;
       decoded as YOLOv5 does, then per-class non-maximum suppression with `thresholds`
@@ -43,6 +44,7 @@ class Contract:
     size: tuple[int, int]
     finish: Finish
     stride: int = 32
+    align_corners: bool = False
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     strides: tuple[int, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)

@@ -89,6 +89,7 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         taxonomy=taxonomy,
         size=(int(height), int(width)),
         finish="decode_nms" if detects else "upsample_argmax",
+        align_corners=False if detects else model.align_corners,
         anchors=_plain_anchors(model) if detects else (),
         strides=tuple(int(s) for s in model.strides) if detects else (),
         thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},

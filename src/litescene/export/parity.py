@@ -199,17 +199,18 @@ def _compare(
         one = [output[index] for output in given]
         other = [output[index] for output in wanted]
         if contract.task == "segmentation":
-            decisions += _compare_labels(one[0], other[0], (batch.shape[1], batch.shape[2]), where)
+            size, corners = (batch.shape[1], batch.shape[2]), contract.align_corners
+            decisions += _compare_labels(one[0], other[0], size, corners, where)
         else:
             decisions += _compare_boxes(one, other, contract, where)
     return worst, decisions
 
 
 def _compare_labels(
-    given: NDArray[np.float32], wanted: Tensor, size: tuple[int, int], where: str
+    given: NDArray[np.float32], wanted: Tensor, size: tuple[int, int], corners: bool, where: str
 ) -> int:
-    full = upsampled(wanted[None], *size)[0]
-    labels = torch.from_numpy(upsample_argmax(given, *size)).long()
+    full = upsampled(wanted[None], *size, align_corners=corners)[0]
+    labels = torch.from_numpy(upsample_argmax(given, *size, align_corners=corners)).long()
     chosen = full.gather(0, labels[None])[0]
     gap = float((full.amax(0) - chosen).max()) / max(float(wanted.abs().max()), 1e-12)
     if gap > 2 * TOLERANCE:

@@ -15,9 +15,9 @@ _CLASS_OFFSET = 1e5
 """Pixels between the planes of two classes; far more than any picture is wide."""
 
 
-def upsampled(logits: Tensor, height: int, width: int) -> Tensor:
-    """N×C×h×w logits to N×C×height×width, bilinear with half-pixel centres."""
-    return F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
+def upsampled(logits: Tensor, height: int, width: int, *, align_corners: bool) -> Tensor:
+    """N×C×h×w logits to N×C×height×width, bilinear."""
+    return F.interpolate(logits, (height, width), mode="bilinear", align_corners=align_corners)
 
 
 def decoded(heads: Sequence[Tensor], contract: Contract) -> Tensor:

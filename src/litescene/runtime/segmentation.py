@@ -105,7 +105,10 @@ class Segmenter:
     def __call__(self, picture: Picture) -> SegmentationMap:
         """Labels of a path, bytes, RGB array, PIL image or frame, at its own size."""
         image = as_image(picture)
-        labels = upsample_argmax(self.logits(image), image.shape[0], image.shape[1])
+        height, width = image.shape[:2]
+        labels = upsample_argmax(
+            self.logits(image), height, width, align_corners=self.contract.align_corners
+        )
         return SegmentationMap(labels, self.taxonomy)
 
 

@@ -1,7 +1,7 @@
 """Bilinear upsampling of logits and argmax, fused and exact.
 
-Sampling is that of `align_corners=False`: output pixel y reads row (y + 0.5)·h/H - 0.5, clamped
-to the picture. Between four neighbouring logit positions (a cell) every output value is a convex
+Output pixel y reads row (y + 0.5)·h/H - 0.5, clamped to the picture, or with `align_corners` row
+y·(h - 1)/(H - 1). Between four neighbouring logit positions (a cell) every output value is a convex
 combination of the cell's corners, so
 
 - a class that is the largest at all four corners is the largest everywhere in the cell;
@@ -21,13 +21,17 @@ from numpy.typing import NDArray
 from litescene.runtime.kernels import announce
 
 
-def upsample_argmax(logits: NDArray[np.float32], height: int, width: int) -> NDArray[np.uint8]:
+def upsample_argmax(
+    logits: NDArray[np.float32], height: int, width: int, *, align_corners: bool = False
+) -> NDArray[np.uint8]:
     """Class of every pixel of a height×width picture from low-resolution logits.
 
     Args:
         logits: C×h×w float32, 1 ≤ C ≤ 255.
         height: rows of the output, any size from 1.
         width: columns of the output.
+        align_corners: put the outermost centres of logits and picture on each other, as PyTorch's
+            option of that name does, instead of half-pixel centres.
 
     Returns:
         height×width uint8 labels.
@@ -37,17 +41,24 @@ def upsample_argmax(logits: NDArray[np.float32], height: int, width: int) -> NDA
         raise ValueError(f"logits are C×h×w with 1 to 255 classes, not {logits.shape}")
     if height < 1 or width < 1:
         raise ValueError(f"the output needs at least one pixel, not {height}×{width}")
-    rows, row_starts = _axis(logits.shape[1], height)
-    columns, column_starts = _axis(logits.shape[2], width)
-    labels = np.empty((height, width), np.uint8)
     dense = np.ascontiguousarray(logits, np.float32)
+    if dense.shape[1:] == (height, width):
+        return _winners(dense)
+    rows, row_starts = _axis(logits.shape[1], height, align_corners)
+    columns, column_starts = _axis(logits.shape[2], width, align_corners)
+    labels = np.empty((height, width), np.uint8)
     _fill(dense, _winners(dense), rows, row_starts, columns, column_starts, labels)
     return labels
 
 
-def _axis(source: int, target: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+def _axis(
+    source: int, target: int, align_corners: bool
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Fraction inside its cell of every output position, and the first position of every cell."""
-    position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0.0)
+    if align_corners:
+        position = np.arange(target) * ((source - 1) / max(target - 1, 1))
+    else:
+        position = np.maximum((np.arange(target) + 0.5) * (source / target) - 0.5, 0.0)
     cell = np.minimum(position.astype(np.int64), source - 1)
     starts = np.searchsorted(cell, np.arange(source + 1)).astype(np.int32)
     return (position - cell).astype(np.float32), starts
