@@ -22,7 +22,7 @@ norms have eps 1e-3; the official input is BGR, (x - mean) / std / 255.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -38,29 +38,38 @@ Unit = Callable[[int, int, int, bool], nn.Module]
 """Makes a unit: channels in and out, stride, whether with residual."""
 
 
-class ESP(nn.Module):
-    """Efficient spatial pyramid, section 3: a reduction, then five dilated 3×3 convolutions.
+def dilated(in_channels: int, out_channels: int, dilation: int) -> nn.Module:
+    """The branch of ESP: a dilated 3×3 convolution."""
+    return nn.Conv2d(in_channels, out_channels, 3, 1, dilation, dilation, bias=False)
 
-    Against gridding each branch from the third on is added to the sum of those since the second.
-    With stride 2 the reduction is 3×3, else 1×1.
+
+class ESP(nn.Module):
+    """Efficient spatial pyramid, section 3: a reduction, parallel branches, and the input added.
+
+    Against gridding `sums` adds each branch from the third on to the sum of those since the second.
+    The first branch takes the rest of the channels, and fewer channels than branches (a decoder for
+    few classes) leave the last branches out. With stride 2 the reduction is 3×3, else 1×1.
     """
 
-    dilations = (1, 2, 4, 8, 16)
-
-    def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int,
+        residual: bool,
+        *,
+        dilations: Sequence[int] = (1, 2, 4, 8, 16),
+        branch: Callable[[int, int, int], nn.Module] = dilated,
+        sums: bool = True,
+    ) -> None:
         super().__init__()
-        dilations = self.dilations[:out_channels]  # a decoder for few classes has fewer branches
-        width = out_channels // len(dilations)
-        widths = [out_channels - width * (len(dilations) - 1)] + [width] * (len(dilations) - 1)
+        first, *others = dilations[:out_channels]
+        width = out_channels // (1 + len(others))
         kernel = 1 if stride == 1 else 3
         self.reduce = nn.Conv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
-        self.branches = nn.ModuleList(
-            [
-                nn.Conv2d(width, out, 3, padding=dilation, dilation=dilation, bias=False)
-                for out, dilation in zip(widths, dilations, strict=True)
-            ]
-        )
-        self.residual = residual
+        self.branches = nn.ModuleList([branch(width, out_channels - width * len(others), first)])
+        self.branches.extend(branch(width, width, dilation) for dilation in others)
+        self.sums, self.residual = sums, residual
         self.out = NormAct(out_channels, nn.PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,7 +78,7 @@ class ESP(nn.Module):
         parts: list[Tensor] = []
         for index, branch in enumerate(self.branches):
             part = branch(reduced)
-            parts.append(part + parts[-1] if index > 1 else part)
+            parts.append(part + parts[-1] if self.sums and index > 1 else part)
         y = torch.cat(parts, 1)
         return self.out(x + y if self.residual else y)
 
@@ -91,10 +100,11 @@ class Level(nn.Module):
 
 
 class Maps(NamedTuple):
-    """What an encoder gives; `mix` are the mixed maps at strides 2, 4 and 8."""
+    """What an encoder gives; `mix` are the maps mixed with the picture or with another."""
 
     stem: Tensor
     mix1: Tensor
+    level2: Tensor
     mix2: Tensor
     mix3: Tensor
 
@@ -113,14 +123,14 @@ class Encoder(nn.Module):
         self.mix3 = NormAct(2 * 128, nn.PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Maps:
-        """N×3×H×W to maps of stem, stem+3, 131 and 256 channels at strides 2, 2, 4 and 8."""
+        """N×3×H×W to maps of stem, stem+3, 64, 131, 256 channels at strides 2, 2, 4, 4, 8."""
         half = self.pool(x)
         stem = self.stem(x)
         mix1 = self.mix1(torch.cat([stem, half], 1))
-        first, last = self.level2(mix1)
-        mix2 = self.mix2(torch.cat([last, first, self.pool(half)], 1))
-        first, last = self.level3(mix2)
-        return Maps(stem, mix1, mix2, self.mix3(torch.cat([first, last], 1)))
+        first, level2 = self.level2(mix1)
+        mix2 = self.mix2(torch.cat([level2, first, self.pool(half)], 1))
+        mix3 = self.mix3(torch.cat(self.level3(mix2), 1))
+        return Maps(stem, mix1, level2, mix2, mix3)
 
 
 def _double(classes: int) -> nn.Module:
@@ -160,11 +170,10 @@ class ESPNetC(SegmentationNetwork):
         depths: tuple[int, int],
         unit: Unit = ESP,
         pool: nn.Module | None = None,
-        stem: int = 16,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.encoder = Encoder(unit, depths, pool or nn.AvgPool2d(3, 2, 1), stem)
+        self.encoder = Encoder(unit, depths, pool or nn.AvgPool2d(3, 2, 1), 16)
         self.head = nn.Conv2d(2 * 128, num_classes, 1, bias=False)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
