@@ -88,6 +88,10 @@ ROWS = {
     ("LW-RefineNet-101", "DrSleep"): Row("lw_refinenet_101"),
     ("LW-RefineNet-152", "DrSleep"): Row("lw_refinenet_152"),
     ("LW-RefineNet-MobileNetV2", "DrSleep"): Row("lw_refinenet_mobilenet_v2"),
+    ("LW-RefineNet-50", "DrSleep"): Row("lw_refinenet_50"),
+    ("LW-RefineNet-101", "DrSleep"): Row("lw_refinenet_101"),
+    ("LW-RefineNet-152", "DrSleep"): Row("lw_refinenet_152"),
+    ("LW-RefineNet-MobileNetV2", "DrSleep"): Row("lw_refinenet_mobilenet_v2"),
     ("ERFNet", "Eromera/erfnet_pytorch (incl. encoder.output_conv)"): Row(
         "erfnet", unused=_ERFNET_UNUSED
     ),
