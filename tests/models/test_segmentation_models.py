@@ -66,6 +66,10 @@ def test_any_size_gives_finite_logits_of_that_size(name: str, size: tuple[int, i
     assert torch.isfinite(logits).all()
 
 
+WITHOUT_GRADIENT = {"bisenet_v2": ["semantic.context.norm.bias"]}
+"""A shift that the batch norm of the next 1×1 convolution takes away again."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     torch.manual_seed(0)
@@ -73,7 +77,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     outputs = model(torch.randn(2, 3, 96, 128))
     sum(o.square().mean() for o in outputs.values()).backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
-    assert silent == []
+    assert silent == WITHOUT_GRADIENT.get(name, [])
 
 
 @pytest.mark.parametrize("name", NAMES)

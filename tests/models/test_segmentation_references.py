@@ -51,7 +51,7 @@ _ERFNET_UNUSED = {classes: 129 * classes for classes in (11, 19, 20)}
 """The encoder's classifier, built but not run in the whole network."""
 
 _STDC_UNUSED = 3_125_248 + 350_784
-"""The encoder's classifier, and heads on x16, x4 and x2 whose output no setting of the paper uses."""
+"""The encoder's classifier, and heads on x16, x4 and x2 that no setting of the paper uses."""
 
 _STDC_HEADS = (
     RunHead(128, 8),
@@ -84,10 +84,6 @@ ROWS = {
         "ShuffleNetV2 basic (DeepLabV3 head)",
         "port of sercant/mobile-segmentation graph (OS16)",
     ): Row("shufflenet_v2_basic"),
-    ("LW-RefineNet-50", "DrSleep"): Row("lw_refinenet_50"),
-    ("LW-RefineNet-101", "DrSleep"): Row("lw_refinenet_101"),
-    ("LW-RefineNet-152", "DrSleep"): Row("lw_refinenet_152"),
-    ("LW-RefineNet-MobileNetV2", "DrSleep"): Row("lw_refinenet_mobilenet_v2"),
     ("LW-RefineNet-50", "DrSleep"): Row("lw_refinenet_50"),
     ("LW-RefineNet-101", "DrSleep"): Row("lw_refinenet_101"),
     ("LW-RefineNet-152", "DrSleep"): Row("lw_refinenet_152"),

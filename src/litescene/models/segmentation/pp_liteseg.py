@@ -28,6 +28,7 @@ from litescene.core import UnknownNameError
 from litescene.models.backbones.stdc import STDC, STDC1, STDC2
 from litescene.models.blocks import ConvNormAct, adaptive_average, leaky_relu, resize_to
 from litescene.models.registry import register
+from litescene.models.segmentation.bisenet_blocks import Head
 from litescene.models.segmentation.network import SegmentationNetwork
 
 Attention = Literal["spatial", "channel"]
@@ -107,15 +108,6 @@ class AttentionFusion(nn.Module):
         y = resize_to(high, x)
         weight = self.attention(x, y)
         return self.out(x * weight + y * (1 - weight))
-
-
-class Head(nn.Sequential):
-    """3×3 convolution and classifier."""
-
-    def __init__(self, in_channels: int, middle: int, num_classes: int) -> None:
-        super().__init__(
-            ConvNormAct(in_channels, middle), nn.Conv2d(middle, num_classes, 1, bias=False)
-        )
 
 
 class PPLiteSeg(SegmentationNetwork):
