@@ -6,45 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import PIL.Image
 import pytest
 
 from litescene.media import read_labels
-
-RECIPE = """
-name = "tiny"
-task = "segmentation"
-epochs = 2
-batch_size = 2
-precision = "32-true"
-evaluate_every = 1
-
-[model]
-name = "pp_liteseg_t"
-
-[segmentation]
-data = "camvid:set"
-stages = [{ height = 64, width = 64 }]
-"""
-
-
-@pytest.fixture
-def recipe(place: Path) -> Path:
-    """A recipe for four pictures whose brightness is their class."""
-    rng = np.random.default_rng(2)
-    for split in ("train", "val"):
-        (place / "set" / split).mkdir(parents=True)
-        (place / "set" / f"{split}annot").mkdir()
-        for index in range(4):
-            labels = rng.integers(0, 11, (4, 4), dtype=np.uint8).repeat(24, 0).repeat(24, 1)
-            grey = (labels * 23).astype(np.uint8)
-            picture = np.stack([grey, grey, grey], axis=2)
-            PIL.Image.fromarray(picture).save(place / f"set/{split}/{index}.png")
-            PIL.Image.fromarray(labels).save(place / f"set/{split}annot/{index}.png")
-    path = place / "tiny.toml"
-    path.write_text(RECIPE)
-    return path
 
 
 @pytest.mark.slow

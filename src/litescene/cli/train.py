@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -21,6 +21,7 @@ EXAMPLES = (
     "litescene train pp_liteseg_t_camvid --out runs/camvid",
     "litescene train my.toml --set optimizer.lr=0.01 --set epochs=50",
     "litescene train --resume runs/camvid",
+    "litescene train --all segmentation --models 'espnet*' --models enet",
 )
 
 
@@ -40,16 +41,56 @@ def command(
     resume: Annotated[
         Path | None, typer.Option(help="go on with the run in this folder", show_default=False)
     ] = None,
+    every: Annotated[
+        Literal["segmentation"] | None,
+        typer.Option(
+            "--all",
+            help="train every network of this task by one recipe, TASK_common by default",
+            show_default=False,
+        ),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        typer.Option(help="with --all: only names like this pattern", show_default=False),
+    ] = None,
+    gmacs: Annotated[
+        str | None,
+        typer.Option(
+            help="with --all: only networks from LOW to below HIGH billion multiply-accumulates "
+            "at their size, LOW:HIGH",
+            show_default=False,
+        ),
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --all: folder of the result files; results/ in --out by default",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train a network by a recipe (needs the extra `train`).
 
     The run folder holds the resolved recipe, the log, TensorBoard's events, the last and the
     best checkpoint, and what is needed to resume after any interruption.
+
+    With --all every network gets a run folder of its own in --out and a result file. Give the
+    same command again after an interruption: what is trained is skipped, what was begun is gone
+    on with. Started once per core, the processes share the networks out.
     """
     if not installed("torch"):
         raise MissingExtraError("training", "train")
+    if every is not None:
+        from litescene.cli.train_all import Choice, train_all
+
+        if resume is not None:
+            raise InputError("--all goes on by itself; leave out --resume")
+        train_all(every, recipe, settings or [], out, results, Choice.parse(models, gmacs))
+        return
+    if models or gmacs or results:
+        raise InputError("--models, --gmacs and --results go with --all TASK")
     if (recipe is None) == (resume is None):
-        raise InputError("give either a recipe or --resume RUN; see litescene train --help")
+        raise InputError("give a recipe, --resume RUN or --all TASK; see litescene train --help")
     if resume is not None and (settings or out):
         raise InputError("a resumed run keeps its recipe and folder; leave out --set and --out")
     if resume is not None:
@@ -68,7 +109,7 @@ def _start(name: str, settings: list[str], out: Path | None) -> None:
         trainer = Trainer(resolved, folder)
         if trainer.is_first:
             print(f"{resolved.model.name}, {resolved.epochs} epochs, in {folder}")
-        _finish(trainer, trainer.start)
+        follow(trainer, trainer.start)
 
 
 def _resume(folder: Path) -> None:
@@ -77,19 +118,19 @@ def _resume(folder: Path) -> None:
 
     with _resumable(folder):
         trainer = Trainer(RunFolder(folder).recipe(), folder)
-        _finish(trainer, trainer.resume)
+        follow(trainer, trainer.resume)
 
 
 def _resumable(folder: Path) -> AbstractContextManager[None]:
     return keeps(f"go on with: litescene train --resume {shlex.quote(str(folder))}")
 
 
-def _finish(trainer: Trainer, train: Callable[[], None]) -> None:
+def follow(trainer: Trainer, train: Callable[[], None]) -> None:
     """Train to the end; of several processes the first one shows and says what comes of it."""
     if not trainer.is_first:
         train()
         return
-    with progress("training") as report:
+    with progress(trainer.recipe.model.name) as report:
         trainer.callback = _shown(report)
         train()
     _print_result(trainer)

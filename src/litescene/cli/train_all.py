@@ -1,0 +1,84 @@
+"""`litescene train --all TASK`: every network of a task by one recipe."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from litescene.cli.progress import keeps, progress
+from litescene.cli.train import follow
+from litescene.core.errors import DivergedError, InputError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which networks: names like one of the patterns, MACs (in billions) in a range."""
+
+    patterns: tuple[str, ...] = ("*",)
+    low: float = 0.0
+    high: float = float("inf")
+
+    @classmethod
+    def parse(cls, models: Sequence[str] | None, gmacs: str | None) -> Choice:
+        """From the command line's --models and --gmacs LOW:HIGH (either end may be empty)."""
+        low, separator, high = (gmacs or ":").partition(":")
+        try:
+            if not separator:
+                raise ValueError
+            limits = float(low or 0), float(high or "inf")
+        except ValueError:
+            raise InputError(f"--gmacs {gmacs}: expected LOW:HIGH, e.g. 0:1.5 or 1.5:") from None
+        return cls(tuple(models or ("*",)), *limits)
+
+    def names(self, known: Sequence[str]) -> list[str]:
+        """The known names that fit; a pattern that fits none is an error."""
+        for pattern in self.patterns:
+            if not fnmatch.filter(known, pattern):
+                raise UnknownNameError("network", pattern, known)
+        return [n for n in known if any(fnmatch.fnmatch(n, p) for p in self.patterns)]
+
+
+def train_all(
+    task: Any,
+    recipe: str | None,
+    settings: list[str],
+    out: Path | None,
+    results: Path | None,
+    choice: Choice,
+) -> None:
+    """Train what is not trained yet, the lightest network first."""
+    from litescene.models import list_models
+    from litescene.training.comparison import train_networks
+    from litescene.training.recipe import load_recipe
+
+    common = load_recipe(recipe or f"{task}_common", settings)
+    if common.task != task:
+        raise InputError(f"recipe {common.name} is for {common.task}, --all names {task}")
+    folder = out or Path("runs") / common.name
+    networks = _counted(choice, choice.names(list_models(task=task)))
+    with keeps("go on by giving the same command again"):
+        failures = train_networks(common, networks, folder, results or folder / "results", follow)
+    for name, reason in failures.items():
+        print(f"{name}: {reason}")
+    if failures:
+        raise DivergedError(f"{len(failures)} of {len(networks)} networks diverged, see above")
+
+
+def _counted(choice: Choice, names: Sequence[str]) -> Mapping[str, dict[str, Any]]:
+    """Parameters and MACs of the networks in the range, by rising MACs."""
+    from litescene.export import profile
+    from litescene.models import create_model, variant
+
+    counted: dict[str, dict[str, Any]] = {}
+    with progress("counting") as report:
+        for index, name in enumerate(names):
+            facts = variant(name)
+            bare = {"training_heads": False} if facts.training_parameters else {}
+            counts = profile(create_model(name, **bare), facts.size)
+            counted[name] = {"parameters": counts.parameters, "macs": counts.macs}
+            report(index + 1, len(names), name)
+    fitting = {n: c for n, c in counted.items() if choice.low <= c["macs"] / 1e9 < choice.high}
+    return dict(sorted(fitting.items(), key=lambda item: item[1]["macs"]))

@@ -1,0 +1,117 @@
+"""Many networks trained by one recipe, and the file that says what each of them reached.
+
+Each network has its own run folder, so an interruption costs at most an epoch. What is trained
+already, or is being trained by another process, is left alone: started once per core or device,
+the same command shares the networks out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from litescene.core import DivergedError
+from litescene.core.provenance import provenance
+from litescene.core.trained import trained_by
+from litescene.media.atomic import write_atomic
+from litescene.training.loop import Trainer
+from litescene.training.recipe import Recipe
+from litescene.training.run_folder import RunFolder
+
+Facts = Mapping[str, Any]
+_MEASURED = ("mean_iou", "iou", "accuracy", "mean_accuracy")
+
+
+def train_networks(
+    recipe: Recipe,
+    networks: Mapping[str, Facts],
+    out: Path,
+    results: Path,
+    follow: Callable[[Trainer, Callable[[], None]], None],
+) -> dict[str, str]:
+    """Train each network that has no result of this recipe yet; returns the failures by name.
+
+    Args:
+        recipe: the common recipe; `model.name` is replaced, its `name` is the protocol's.
+        networks: names in order, each with what its result shall say besides (parameters, MACs).
+        out: `out/NAME` is the run folder of a network.
+        results: `results/TASK/NAME.json` takes the result.
+        follow: calls the second argument, which trains, and shows the trainer's progress.
+
+    """
+    failures: dict[str, str] = {}
+    for name, facts in networks.items():
+        folder = RunFolder(out / name)
+        with _claimed(folder) as ours:
+            if not ours or name in trained_by(recipe.name, recipe.task, results):
+                continue
+            try:
+                _train(recipe_of(recipe, name), folder, follow)
+            except DivergedError as error:
+                failures[name] = str(error)
+                continue
+            store_result(results, recipe.task, name, result_of(folder, facts))
+    return failures
+
+
+def recipe_of(recipe: Recipe, name: str) -> Recipe:
+    """The common recipe for one network."""
+    return recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
+
+
+def _train(
+    recipe: Recipe, folder: RunFolder, follow: Callable[[Trainer, Callable[[], None]], None]
+) -> None:
+    begun = (folder.path / "recipe.json").exists()
+    trainer = Trainer(folder.recipe() if begun else recipe, folder.path)
+    follow(trainer, trainer.resume if begun else trainer.start)
+
+
+@contextmanager
+def _claimed(folder: RunFolder) -> Iterator[bool]:
+    """Whether the folder is ours until the end of the block; another process may hold it."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with (folder.path / "claim.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
+    """What a finished run says of its network: the last epoch's figures, not the best one's."""
+    card = json.loads((folder.path / "last.json").read_text("utf-8"))
+    recipe, result = card["recipe"], card["result"]
+    log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
+    measured = {e["epoch"]: e["mean_iou"] for e in log if "mean_iou" in e}
+    return {
+        "protocol": recipe["name"],
+        **{key: result[key] for key in _MEASURED},
+        "mean_iou_by_epoch": measured,
+        "data": card["data"]["val"],
+        "trained_on": card["data"]["train"],
+        "size": card["size"],
+        **facts,
+        "epochs": recipe["epochs"],
+        "seconds": result["seconds"],
+        "seed": recipe["seed"],
+        **provenance(),
+        "commit": card["commit"],
+    }
+
+
+def store_result(results: Path, task: str, name: str, run: dict[str, Any]) -> Path:
+    """Put a run into the network's result file, in place of an older one of that protocol."""
+    path = results / task / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    runs = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
+    kept = [other for other in runs if other["protocol"] != run["protocol"]]
+    text = json.dumps({"name": name, "runs": [*kept, run]}, indent=1)
+    write_atomic(path, text + "\n")
+    return path

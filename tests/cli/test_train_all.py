@@ -1,0 +1,82 @@
+"""`litescene train --all`: several networks by one recipe."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from litescene.training.comparison import _claimed
+from litescene.training.run_folder import RunFolder
+
+ALL = ("train", "--all", "segmentation")
+TWO = ("--models", "fast_scnn", "--models", "contextnet")
+
+
+@pytest.fixture
+def short(recipe: Path) -> Path:
+    recipe.write_text(recipe.read_text().replace("epochs = 2", "epochs = 1"))
+    return recipe
+
+
+def result(place: Path, name: str) -> dict[str, Any]:
+    stored = json.loads((place / f"runs/tiny/results/segmentation/{name}.json").read_text())
+    assert stored["name"] == name
+    (run,) = stored["runs"]
+    return dict(run)
+
+
+@pytest.mark.slow
+def test_every_chosen_network_is_trained_once(call: Any, short: Path, place: Path) -> None:
+    done = call(*ALL, short, *TWO)
+    assert done.code == 0, done.err
+    run = result(place, "fast_scnn")
+    assert (run["protocol"], run["epochs"], run["parameters"]) == ("tiny", 1, 1_137_019)
+    assert 0 <= run["mean_iou"] <= 1
+    assert result(place, "contextnet")["macs"] == 546_564_224
+
+    again = call(*ALL, short, *TWO)
+    assert (again.code, again.out) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_network_that_another_process_trains_is_left_to_it(
+    call: Any, short: Path, place: Path
+) -> None:
+    with _claimed(RunFolder(place / "runs/tiny/fast_scnn")) as ours:
+        assert ours
+        done = call(*ALL, short, *TWO)
+    assert done.code == 0, done.err
+    assert {p.stem for p in (place / "runs/tiny/results/segmentation").iterdir()} == {"contextnet"}
+
+
+@pytest.mark.slow
+def test_what_was_begun_is_gone_on_with(call: Any, recipe: Path, place: Path) -> None:
+    only = ("--models", "fast_scnn")
+    begun = call("train", recipe, "--out", "runs/tiny/fast_scnn", "--set", "model.name=fast_scnn",
+                 "--set", "epochs=1")  # fmt: skip
+    assert begun.code == 0, begun.err
+    kept = place / "runs/tiny/fast_scnn/recipe.json"
+    kept.write_text(kept.read_text().replace('"epochs": 1', '"epochs": 2'))
+    done = call(*ALL, recipe, *only)
+    assert done.code == 0, done.err
+    assert result(place, "fast_scnn")["epochs"] == 2
+    assert len((place / "runs/tiny/fast_scnn/log.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--gmacs", "much"), "LOW:HIGH"),
+        (("--models", "fast_scn"), "fast_scnn"),
+        (("--resume", "runs/x"), "leave out --resume"),
+    ],
+)
+def test_a_wrong_choice_is_one_line(
+    call: Any, place: Path, words: tuple[str, ...], said: str
+) -> None:
+    done = call(*ALL, *words)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert said in done.err
