@@ -88,6 +88,8 @@ ROWS = {
     ("LW-RefineNet-101", "DrSleep"): Row("lw_refinenet_101"),
     ("LW-RefineNet-152", "DrSleep"): Row("lw_refinenet_152"),
     ("LW-RefineNet-MobileNetV2", "DrSleep"): Row("lw_refinenet_mobilenet_v2"),
+    ("LadderNet L4 F10 in3", "juntang-zhuang/LadderNet"): Row("laddernet"),
+    ("LadderNet L3 F16 in3", "juntang-zhuang/LadderNet"): Row("laddernet_l3f16"),
     ("ERFNet", "Eromera/erfnet_pytorch (incl. encoder.output_conv)"): Row(
         "erfnet", unused=_ERFNET_UNUSED
     ),
