@@ -1,10 +1,13 @@
-"""What an encoder of RTSeg gives: two maps per output stride."""
+"""What the encoders of RTSeg share: two maps per output stride, and its convolution."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor
+
+from litescene.models.blocks import ConvNormAct
 
 
 class StageMaps(NamedTuple):
@@ -15,3 +18,15 @@ class StageMaps(NamedTuple):
 
     first: Tensor
     last: Tensor
+
+
+class StageWidths(NamedTuple):
+    """Channels of `StageMaps`."""
+
+    first: int
+    last: int
+
+
+biased_conv = partial(ConvNormAct, bias=True, eps=1e-3, momentum=0.01)
+"""`ConvNormAct` as the TensorFlow code has it: a bias although a batch norm follows, its eps and
+momentum."""

@@ -1,19 +1,23 @@
 """VGG encoders.
 
 Paper: Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
-Recognition", ICLR 2015, arXiv 1409.1556. `VGG16` is network D without its classifier, which RTSeg
-gives back as convolutions. `VGG10` is the reading of a sentence: Das et al., "Design of Real-time
-Semantic Segmentation Decoder for Automated Driving", VISAPP 2019, arXiv 1901.06580, and Briot et
-al., CVPRW 2018, use a VGG-like encoder of ten convolutions that begins with a stride and a
-pooling; neither gives widths or code. Ours grow from 32 to 512.
+Recognition", ICLR 2015, arXiv 1409.1556. `VGG16` is network D as RTSeg (MSiam/TFSegmentation,
+Apache-2.0) has it, its classifier as convolutions. Built from its facts; no code was taken.
+
+`VGG10` is the reading of a sentence: Das et al., "Design of Real-time Semantic Segmentation
+Decoder for Automated Driving", VISAPP 2019, arXiv 1901.06580, and Briot et al., CVPRW 2018, use a
+VGG-like encoder of ten convolutions that begins with a stride and a pooling; no code, and the
+widths are not known to us. Ours grow from 32 to 512.
 
     stage   output stride   VGG16: channels × convolutions   VGG10 (default)
     x1      1               64 × 2
     x2      2               128 × 2                          32 × 1 (the strided one)
     x4      4               256 × 3                          64 × 2
     x8      8               512 × 3                          128 × 2
-    x16     16              512 × 3                          256 × 3
-    x32     32              (pooling only)                   512 × 2
+    x16     16 (8)          512 × 3                          256 × 3
+    x32     32 (8)          fc6 7×7, fc7 1×1                 512 × 2
+
+`VGG16` dilated ends at stride 8: no pooling after conv4 and conv5, dilation 2 in conv5, 4 in fc6.
 """
 
 from __future__ import annotations
@@ -22,16 +26,25 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from litescene.models.backbones.maps import StageMaps
+from litescene.models.backbones.maps import StageMaps, StageWidths
 from litescene.models.blocks import ConvNormAct
 
 Layer = Callable[[int, int, int], nn.Module]
 """Makes a 3×3 convolution with its norm and activation: input and output channels, stride."""
 
 
-def conv_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
-    """3×3 convolution with bias and ReLU, no batch norm."""
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, stride, 1), nn.ReLU())
+def conv_relu(
+    in_channels: int, out_channels: int, kernel: int = 3, *, dilation: int = 1
+) -> nn.Sequential:
+    """Convolution with bias and ReLU, no batch norm; keeps the size.
+
+    Begins with He's weights: without norms, PyTorch's own make the last maps vanish.
+    """
+    padding = kernel // 2 * dilation
+    conv = nn.Conv2d(in_channels, out_channels, kernel, 1, padding, dilation)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
+    return nn.Sequential(conv, nn.ReLU())
 
 
 def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
@@ -39,10 +52,58 @@ def conv_norm_relu(in_channels: int, out_channels: int, stride: int = 1) -> nn.S
     return ConvNormAct(in_channels, out_channels, 3, stride)
 
 
+class VGG16(nn.Module):
+    """Thirteen convolutions; `classifier` is the width of fc6 and fc7, 0 for neither.
+
+    `widths` are the channels of the maps that `forward` returns, by stride.
+    """
+
+    stage_shapes = ((64, 1), (128, 2), (256, 3), (512, 3), (512, 3))
+
+    def __init__(self, *, classifier: int = 4096, dilated: bool = False) -> None:
+        super().__init__()
+        self.dilated = dilated
+        self.stem = conv_relu(3, 64)
+        self.stages = nn.ModuleList()
+        self.widths: dict[int, StageWidths] = {}
+        channels = 64
+        for i, (out_channels, count) in enumerate(self.stage_shapes):
+            dilation = 2 if dilated and i == 4 else 1
+            inputs = [channels] + [out_channels] * (count - 1)
+            convs = [conv_relu(c, out_channels, dilation=dilation) for c in inputs]
+            self.stages.append(nn.Sequential(*convs))
+            self.widths[self._stride(i)] = StageWidths(channels, out_channels)
+            channels = out_channels
+        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.classifier = nn.Sequential()
+        if classifier:
+            self.classifier = nn.Sequential(
+                conv_relu(512, classifier, 7, dilation=4 if dilated else 1),
+                nn.Dropout(0.5),
+                conv_relu(classifier, classifier, 1),
+                nn.Dropout(0.5),
+            )
+        self.widths[self._stride(5)] = StageWidths(512, classifier or 512)
+
+    def _stride(self, i: int) -> int:
+        return min(2**i, 8) if self.dilated else 2**i
+
+    def forward(self, x: Tensor) -> dict[int, StageMaps]:
+        """N×3×H×W to the maps of strides 1, 2, 4, 8, 16, 32 (1, 2, 4, 8 if dilated)."""
+        maps = {}
+        x = self.stem(x)
+        for i, stage in enumerate([*self.stages, self.classifier]):
+            if i and self._stride(i) > self._stride(i - 1):
+                x = self.pool(x)
+            first = x
+            x = stage(first)
+            maps[self._stride(i)] = StageMaps(first, x)
+        return maps
+
+
 def _stage(layer: Layer, in_channels: int, out_channels: int, count: int) -> nn.Sequential:
-    layers = [layer(in_channels, out_channels, 1)]
-    layers += [layer(out_channels, out_channels, 1) for _ in range(count - 1)]
-    return nn.Sequential(*layers)
+    inputs = [in_channels] + [out_channels] * (count - 1)
+    return nn.Sequential(*(layer(c, out_channels, 1) for c in inputs))
 
 
 class VGG10(nn.Module):
