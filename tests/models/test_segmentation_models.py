@@ -92,7 +92,7 @@ def test_saving_and_loading_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (12, 15), (11, 16), (33, 7)])
-@pytest.mark.parametrize("bins", [1, 2, 4])
-def test_adaptive_average_is_torchs_own(size: tuple[int, int], bins: int) -> None:
+@pytest.mark.parametrize("bins", [1, 2, 4, (3, 5), (20, 9)])
+def test_adaptive_average_is_torchs_own(size: tuple[int, int], bins: int | tuple[int, int]) -> None:
     x = torch.randn(2, 3, *size, dtype=torch.float64)
     torch.testing.assert_close(adaptive_average(x, bins), F.adaptive_avg_pool2d(x, bins))

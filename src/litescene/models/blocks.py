@@ -223,13 +223,15 @@ def _averaging_matrix(size: int, bins: int, like: Tensor) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-def adaptive_average(x: Tensor, bins: int) -> Tensor:
-    """Adaptive average pooling to bins×bins, as two matrix products.
+def adaptive_average(x: Tensor, bins: int | tuple[int, int]) -> Tensor:
+    """Adaptive average pooling to bins×bins (or rows×columns), as two matrix products.
 
-    Equal to `adaptive_avg_pool2d`, but it exports to ONNX with a dynamic height and width.
+    Equal to `adaptive_avg_pool2d`, but it exports to ONNX with a dynamic height and width, of the
+    bins too.
     """
     if bins == 1:
         return x.mean((2, 3), keepdim=True)
-    rows = _averaging_matrix(x.shape[2], bins, x)
-    columns = _averaging_matrix(x.shape[3], bins, x)
+    height, width = (bins, bins) if isinstance(bins, int) else bins
+    rows = _averaging_matrix(x.shape[2], height, x)
+    columns = _averaging_matrix(x.shape[3], width, x)
     return torch.matmul(torch.matmul(rows, x), columns.transpose(0, 1))
