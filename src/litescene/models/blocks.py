@@ -235,3 +235,35 @@ def adaptive_average(x: Tensor, bins: int | tuple[int, int]) -> Tensor:
     rows = _averaging_matrix(x.shape[2], height, x)
     columns = _averaging_matrix(x.shape[3], width, x)
     return torch.matmul(torch.matmul(rows, x), columns.transpose(0, 1))
+
+
+def first_maximum(x: Tensor) -> tuple[Tensor, Tensor]:
+    """2×2 maximum N×C×h/2×w/2 of N×C×h×w (even sides) and its place N×C×4×h/2×w/2.
+
+    The place is 1 for that cell of the window, row by row, that has the first of equal maxima,
+    else 0.
+    """
+    cells = [x[..., i::2, j::2] for i in range(2) for j in range(2)]
+    left = cells[0] >= cells[1], cells[2] >= cells[3]
+    rows = torch.maximum(cells[0], cells[1]), torch.maximum(cells[2], cells[3])
+    upper = rows[0] >= rows[1]
+    chosen = upper & left[0], upper & ~left[0], ~upper & left[1], ~upper & ~left[1]
+    return torch.maximum(*rows), torch.stack(chosen, 2).to(x.dtype)
+
+
+def max_pool_with_place(x: Tensor) -> tuple[Tensor, Tensor]:
+    """2×2 maximum of N×C×h×w with even sides, and its place as `max_unpool` takes it.
+
+    Torch's own, but in an ONNX graph by `first_maximum`: the graph has then no scattering, which
+    runtimes lack or do slowly. The values are equal, ties included.
+    """
+    if torch.onnx.is_in_onnx_export():
+        return first_maximum(x)
+    return F.max_pool2d(x, 2, return_indices=True)
+
+
+def max_unpool(x: Tensor, place: Tensor) -> Tensor:
+    """N×C×h×w to N×C×2h×2w with the values at the places of the maxima, 0 elsewhere."""
+    if torch.onnx.is_in_onnx_export():
+        return F.pixel_shuffle((x[:, :, None] * place).flatten(1, 2), 2)
+    return F.max_unpool2d(x, place, (2, 2))
