@@ -52,6 +52,7 @@ docs: $(READY)
 # Real video comes from the data sets; the trained network, against which `segment` is compared,
 # from a training run. What is absent is named and left out.
 RESULTS := benchmarks/results
+TRAINED := src/litescene/results/segmentation
 DATA := $(or $(LITESCENE_DATA),../shared/data)
 VIDEO := $(DATA)/video/solidWhiteRight.mp4
 CHECKPOINT ?= runs/pp_liteseg_t_camvid_street/best.safetensors
@@ -62,6 +63,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/startup.py --json $(RESULTS)/startup.json
 	$(BIN)/python benchmarks/street_speed.py --json $(RESULTS)/street_speed.json
 	$(BIN)/python benchmarks/demo.py --out out/bench --json $(RESULTS)/demo.json
+	$(BIN)/litescene bench segmentation --again --json $(RESULTS)/bench_segmentation.json \
+		$(if $(wildcard $(TRAINED)/*.json),--picture docs/pictures/segmentation_front)
 	$(BIN)/python benchmarks/run_speed.py out/bench/street/drive.mp4 \
 		--camera out/bench/street/camera.yaml --json $(RESULTS)/run_speed_street.json
 ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val)),)

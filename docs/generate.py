@@ -1,8 +1,9 @@
 """Pages and tables that are generated while the documentation is built.
 
 `models.md` comes from the registry, the shipped bundles and the result files; a line
-`<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself) or
-`results` (from `benchmarks/results/*.json`).
+`<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
+`results` (from `benchmarks/results/*.json`) or `front` (from the record of `litescene bench` there
+and the results of training).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
+BENCH = "bench_segmentation"
+PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
 
@@ -30,7 +33,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in the generated parts of hand-written pages."""
-    parts: dict[str, Callable[[], str]] = {"verbs": verbs, "results": results}
+    parts: dict[str, Callable[[], str]] = {"verbs": verbs, "results": results, "front": front}
     for name, make in parts.items():
         mark = f"<!-- generated: {name} -->"
         if mark in markdown:
@@ -117,10 +120,31 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        if "metrics" not in record:
+        if "metrics" not in record and name != BENCH:
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."
+
+
+def front() -> str:
+    """Accuracy against latency of all segmentation networks: picture, conditions, table."""
+    from litescene.cli.bench import HEAD, row
+    from litescene.core.trained import trained_by
+    from litescene.runtime.benchmark import Benchmark
+    from litescene.runtime.benchmark import front as unbeaten
+
+    file = RESULTS / f"{BENCH}.json"
+    if not file.is_file():
+        return "No measurement is stored in this build."
+    record, trained = Benchmark.read(file), trained_by()
+    best = set(unbeaten(record, trained))
+    ranked = sorted(record.networks.values(), key=lambda entry: entry.runtime_ms.median)
+    rows = [row(entry, trained.get(entry.name), entry.name in best) for entry in ranked]
+    conditions = [[f"`{key}`", value] for key, value in flattened(record.conditions)]
+    parts = [table(list(HEAD), rows), table(["condition", "value"], conditions)]
+    if (Path(__file__).parent / PICTURE).is_file():
+        parts.insert(0, f"![Accuracy against latency]({PICTURE.as_posix()})")
+    return "\n\n".join(parts)
 
 
 def flattened(record: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

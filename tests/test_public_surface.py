@@ -213,6 +213,7 @@ SURFACE: dict[str, set[str]] = {
         "save_checkpoint",
     },
     "litescene.export": {
+        "Layer",
         "Profile",
         "bf16_agreement",
         "contract_of",

@@ -13,6 +13,7 @@ import pytest
 
 import litescene
 from litescene.core import CAMVID, Contract, Trajectory
+from litescene.core.trained import COMMON
 from litescene.media.trajectory_files import write_tum
 from litescene.runtime import write_metadata
 from litescene.runtime.catalog import shipped
@@ -206,3 +207,24 @@ def test_models_lists_what_ships_and_what_can_be_trained(call: Any) -> None:
     only = json.loads(call("models", "--task", "detection", "--json").out)
     assert {entry["task"] for entry in only["networks"]} == {"detection"}
     assert "pp_liteseg_t" in call("models").out
+
+
+def test_models_shows_what_training_reached(call: Any, place: Path) -> None:
+    (place / "results/segmentation").mkdir(parents=True)
+    runs = [{"protocol": COMMON, "mean_iou": 0.615}, {"protocol": "long", "mean_iou": 0.7}]
+    text = json.dumps({"name": "pp_liteseg_b", "runs": runs})
+    (place / "results/segmentation/pp_liteseg_b.json").write_text(text)
+    words = ("models", "--task", "segmentation", "--results", "results")
+    (line,) = [x for x in call(*words).out.splitlines() if x.startswith("pp_liteseg_b")]
+    assert "0.615" in line.split()
+    listed = {e["name"]: e["trained"] for e in json.loads(call(*words, "--json").out)["networks"]}
+    assert listed["pp_liteseg_b"] == {COMMON: 0.615, "long": 0.7}
+    assert listed["pp_liteseg_t"] == {}
+
+
+def test_models_counts_the_layers_of_a_network(call: Any) -> None:
+    counts = json.loads(call("models", "--layers", "pp_liteseg_t", "--json").out)
+    assert counts["macs"] == sum(layer["macs"] for layer in counts["layers"])
+    assert f"{counts['macs']:,} MACs" in call("models", "--layers", "pp_liteseg_t").out
+    ended = call("models", "--layers", "pp_litseg_t")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)

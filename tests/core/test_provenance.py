@@ -49,3 +49,22 @@ def test_a_package_outside_of_any_checkout_has_none(
 ) -> None:
     package(tmp_path / "litescene", monkeypatch)
     assert provenance.commit() is None
+
+
+@pytest.mark.parametrize("folder", ["benchmarks/results", "src/litescene/results"])
+def test_stored_measurements_make_no_checkout_dirty(
+    folder: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package(checkout / "src" / "litescene", monkeypatch)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    files = [checkout / folder / "a.json", checkout / "src/litescene/code.py"]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("1")
+    for words in (["add", "."], [*author, "commit", "-q", "-m", "y"]):
+        subprocess.run(["git", *words], cwd=checkout, check=True)
+    found = []
+    for file in files:
+        file.write_text("2")
+        found.append(str(provenance.commit()).endswith("-dirty"))
+    assert found == [False, True]

@@ -52,3 +52,15 @@ def test_counts_are_those_of_the_official_code(name: str, parameters: int, macs:
     # official code executed at 360×480 with 11 classes, bilinear and pooling not counted
     counted = profile(create_model(name, num_classes=11), (360, 480))
     assert (counted.parameters, counted.macs) == (parameters, macs)
+
+
+def test_layers_add_up_and_a_layer_used_twice_counts_twice() -> None:
+    shared = nn.Conv2d(3, 3, 3, 1, 1, bias=False)
+    network = nn.Sequential(shared, nn.BatchNorm2d(3), shared, nn.Conv2d(3, 5, 1))
+    counts = profile(network, (10, 12))
+    first, last = counts.layers
+    assert (first.name, first.kind, first.output) == ("0", "Conv2d", (1, 3, 10, 12))
+    assert (first.parameters, first.macs) == (81, 2 * 81 * 120)
+    assert (last.parameters, last.macs) == (20, 15 * 120)
+    assert counts.macs == first.macs + last.macs
+    assert counts.parameters == 81 + 6 + 20

@@ -1,21 +1,31 @@
-"""`litescene models`: what there is to run and to train."""
+"""`litescene models`: what there is to run and to train, and the layers of a network."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from litescene.cli.options import JsonSwitch
-from litescene.cli.table import format_table
+from litescene.cli.options import JsonSwitch, Results
+from litescene.cli.table import format_table, number
 from litescene.core.contract import TaskName
+from litescene.core.errors import MissingExtraError
+from litescene.core.trained import COMMON, RESULTS, trained_runs
 from litescene.runtime.catalog import ShippedBundle, shipped
 from litescene.runtime.engines import installed
 
-EXAMPLES = ("litescene models", "litescene models --task detection --json")
+EXAMPLES = (
+    "litescene models --task segmentation",
+    "litescene models --task detection --json",
+    "litescene models --layers pp_liteseg_t",
+)
 HIGHLIGHTS = ("mean_iou", "ap50", "ap")
 """Figures of a card that the table shows, the first that is there."""
+
+LONGEST_PAPER = 48
 
 
 def command(
@@ -23,11 +33,28 @@ def command(
         TaskName | None,
         typer.Option(help="only models of this task", show_default=False),
     ] = None,
+    layers: Annotated[
+        str | None,
+        typer.Option(
+            help="instead: the layers of this network at its default size (needs the extra "
+            "`train`)",
+            show_default=False,
+        ),
+    ] = None,
+    results: Results = RESULTS,
     as_json: JsonSwitch = False,
 ) -> None:
-    """List the shipped models and, where PyTorch is installed, the networks to train."""
+    """List the shipped models and, where PyTorch is installed, the networks to train.
+
+    The mean IoU of a network is the one that its training by the task's common recipe reached;
+    those of other trainings stand in the JSON. Parameters are those at inference. Of --layers,
+    MACs are multiply-accumulates of convolutions and linear layers at batch 1.
+    """
+    if layers is not None:
+        _layers(layers, as_json)
+        return
     bundles = [_bundle(entry) for entry in shipped().values() if task in (None, entry.task)]
-    networks = _networks(task) if installed("torch") else []
+    networks = _networks(task, results) if installed("torch") else []
     if as_json:
         print(json.dumps({"shipped": bundles, "networks": networks}, indent=2))
         return
@@ -53,10 +80,11 @@ def _bundle(entry: ShippedBundle) -> dict[str, Any]:
     }
 
 
-def _networks(task: TaskName | None) -> list[dict[str, Any]]:
+def _networks(task: TaskName | None, results: Path) -> list[dict[str, Any]]:
     from litescene.models import list_models, variant
 
     found = [variant(name) for name in list_models(task=task)]
+    trained = trained_runs("segmentation", results)
     return [
         {
             "name": v.name,
@@ -66,6 +94,9 @@ def _networks(task: TaskName | None) -> list[dict[str, Any]]:
             "size": list(v.size),
             "parameters": {str(classes): count for classes, count in v.parameters.items()},
             "published": dict(v.published),
+            "trained": {
+                protocol: run.mean_iou for protocol, run in trained.get(v.name, {}).items()
+            },
         }
         for v in found
     ]
@@ -83,10 +114,55 @@ def _print_bundles(bundles: list[dict[str, Any]]) -> None:
 def _print_networks(networks: list[dict[str, Any]]) -> None:
     print("Networks, for recipes and `litescene.models.create_model`:")
     rows = [
-        [n["name"], n["task"], _size(n), _parameters(n), str(n["year"]), n["paper"]]
+        [
+            n["name"],
+            n["task"],
+            number(n["trained"].get(COMMON)),
+            _size(n),
+            _parameters(n),
+            str(n["year"]),
+            _shortened(n["paper"]),
+        ]
         for n in networks
     ]
-    print(format_table(["name", "task", "size", "parameters", "year", "paper"], rows))
+    head = ["name", "task", "mean IoU", "size", "parameters", "year", "paper"]
+    print(format_table(head, rows))
+    print(f"\nmean IoU: trained by the recipe {COMMON}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_PAPER else text[: LONGEST_PAPER - 3].rstrip() + "..."
+
+
+def _layers(name: str, as_json: bool) -> None:
+    """Print the counted layers of a network, in the order of their use."""
+    if not installed("torch"):
+        raise MissingExtraError("counting the layers of a network", "train")
+    from litescene.export import profile
+    from litescene.models import create_model, variant
+
+    facts = variant(name)
+    bare = {"training_heads": False} if facts.training_parameters else {}
+    counts = profile(create_model(name, **bare), facts.size)
+    if as_json:
+        print(json.dumps(asdict(counts) | {"flops": counts.flops}, indent=2))
+        return
+    rows = [
+        [
+            layer.name,
+            layer.kind,
+            "×".join(map(str, layer.output[1:])),
+            f"{layer.parameters:,}",
+            f"{layer.macs:,}",
+        ]
+        for layer in counts.layers
+    ]
+    print(format_table(["layer", "kind", "output", "parameters", "MACs"], rows))
+    height, width = facts.size
+    print(
+        f"\n{name} at {width}×{height}: {counts.parameters:,} parameters, norms included; "
+        f"{counts.macs:,} MACs ({counts.flops:,} FLOPs)"
+    )
 
 
 def _size(entry: dict[str, Any]) -> str:

@@ -30,3 +30,11 @@ JsonFile = Annotated[
     Path | None, typer.Option("--json", help="write the figures to this file", show_default=False)
 ]
 JsonSwitch = Annotated[bool, typer.Option("--json", help="print JSON instead of a table")]
+Protocol = Annotated[str, typer.Option(help="recipe of the trainings whose accuracies count")]
+Results = Annotated[
+    Path,
+    typer.Option(
+        help="folder of results of training (`train --all` writes one); the package's by default",
+        show_default=False,
+    ),
+]

@@ -10,6 +10,8 @@ VERBS = {
     "train": "train a network by a recipe, or go on with a run",
     "evaluate": "measure a bundle or checkpoint on a labelled data set",
     "export": "turn a checkpoint into a bundle and prove that it computes the same",
+    "bench": "measure speed, size and memory of every network on this machine",
+    "pick": "name the most accurate network that keeps up with a frame rate here",
     "bundle": "write litescene's metadata onto somebody else's ONNX model",
     "trajectory": "measure a trajectory against the true one",
     "synth": "render the built-in street with its exact truth",

@@ -29,7 +29,8 @@ def commit() -> str | None:
     if top is None or (Path(top) / "src" / "litescene").resolve() != _PACKAGE:
         return None
     head = _git("describe", "--always", "--abbrev=12", "--exclude=*")
-    measured = (":/", ":(top,exclude)benchmarks/results")
+    stored = ("benchmarks/results", "src/litescene/results")
+    measured = (":/", *(f":(top,exclude){folder}" for folder in stored))
     changed = _git("status", "--porcelain", "--untracked-files=no", "--", *measured)
     return f"{head}-dirty" if changed else head
 

@@ -4,9 +4,10 @@ from litescene.export.fold import fold_batch_norms
 from litescene.export.graph import to_onnx
 from litescene.export.onnx_export import contract_of, export, export_checkpoint
 from litescene.export.parity import bf16_agreement, prove
-from litescene.export.profile import Profile, profile
+from litescene.export.profile import Layer, Profile, profile
 
 __all__ = [
+    "Layer",
     "Profile",
     "bf16_agreement",
     "contract_of",

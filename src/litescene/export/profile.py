@@ -9,7 +9,7 @@ interpolation and products of attention. One MAC is two FLOPs.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,26 @@ _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 @dataclass(frozen=True, slots=True)
+class Layer:
+    """Counts of one layer; `output` is the shape of what it gave last, batch first."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
-    """Counts of a network at one input size."""
+    """Counts of a network at one input size; `layers` are the counted ones as they are used.
+
+    The parameters of the others (norms, activations) are in the total only.
+    """
 
     parameters: int
     macs: int
+    layers: tuple[Layer, ...] = field(default=(), repr=False)
 
     @property
     def flops(self) -> int:
@@ -37,12 +52,16 @@ def profile(model: nn.Module, size: tuple[int, int], channels: int = 3) -> Profi
     >>> profile(nn.Conv2d(3, 32, 3, 2, 1, bias=False), (640, 640))
     Profile(parameters=864, macs=88473600)
     """
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    macs = 0
+    names = {module: name for name, module in model.named_modules()}
+    layers: dict[str, Layer] = {}
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal macs
-        macs += _layer_macs(module, inputs[0], output)
+        name = names[module]
+        macs = _layer_macs(module, inputs[0], output)
+        if name in layers:  # used once more
+            macs += layers[name].macs
+        kind, shape = type(module).__name__, tuple(output.shape)
+        layers[name] = Layer(name, kind, shape, _trainable(module), macs)
 
     counted = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
@@ -55,7 +74,12 @@ def profile(model: nn.Module, size: tuple[int, int], channels: int = 3) -> Profi
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    return Profile(parameters, macs)
+    macs = sum(layer.macs for layer in layers.values())
+    return Profile(_trainable(model), macs, tuple(layers.values()))
+
+
+def _trainable(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 def _layer_macs(module: nn.Module, source: Tensor, output: Tensor) -> int:

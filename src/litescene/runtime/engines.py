@@ -79,6 +79,22 @@ def has_bf16() -> bool:
     return "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
+def check_engine(name: str) -> None:
+    """Raise what `create_engine` would raise for this name."""
+    if name not in ENGINES:
+        raise UnknownNameError("engine", name, (*ENGINES, "auto"))
+    package = name.partition("-")[0]
+    if not installed(package):
+        raise MissingExtraError(f"the engine '{name}'", package)
+    if name == "openvino-bf16":
+        _need_bf16()
+
+
+def _need_bf16() -> None:
+    if not has_bf16():
+        raise InputError("this processor has no bf16; use the engine openvino-f32")
+
+
 def create_engine(name: str, bundle: Bundle, threads: int | None = None) -> Engine:
     """Make one of `ENGINES` for a bundle.
 
@@ -88,11 +104,8 @@ def create_engine(name: str, bundle: Bundle, threads: int | None = None) -> Engi
         InputError: bf16 is asked for and the processor has none.
 
     """
-    if name not in ENGINES:
-        raise UnknownNameError("engine", name, (*ENGINES, "auto"))
+    check_engine(name)
     package = name.partition("-")[0]
-    if not installed(package):
-        raise MissingExtraError(f"the engine '{name}'", package)
     threads = threads or default_threads()
     if package == "onnxruntime":
         return OnnxRuntimeEngine(bundle, threads)
@@ -147,8 +160,8 @@ class OpenVinoEngine:
     """
 
     def __init__(self, bundle: Bundle, threads: int, precision: str, *, store: bool = True) -> None:
-        if precision == "bf16" and not has_bf16():
-            raise InputError("this processor has no bf16; use the engine openvino-f32")
+        if precision == "bf16":
+            _need_bf16()
         self.name = f"openvino-{precision}"
         self._networks = _Networks(bundle, threads, precision, store)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()

@@ -1,0 +1,119 @@
+"""`litescene pick`: the most accurate network that is fast enough here."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from litescene.cli.options import Protocol, Results
+from litescene.cli.table import format_table, number
+from litescene.core.errors import InputError
+from litescene.core.provenance import processor
+from litescene.core.trained import COMMON, RESULTS, TrainedRun, no_accuracy, trained_by
+from litescene.runtime.benchmark import Benchmark, choose_network, last_kept
+from litescene.runtime.catalog import shipped
+
+EXAMPLES = (
+    "litescene pick --task segmentation --fps 30",
+    "litescene pick --fps 10 --json speed.json",
+)
+RUNNERS_UP = 4
+
+
+def command(
+    fps: Annotated[float, typer.Option(help="frames a second to keep up with", min=0.01)],
+    task: Annotated[Literal["segmentation"], typer.Option(help="segmentation")] = "segmentation",
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            help="a record of `litescene bench`; the last one of the cache folder by default",
+            show_default=False,
+        ),
+    ] = None,
+    protocol: Protocol = COMMON,
+    results: Results = RESULTS,
+) -> None:
+    """Name the most accurate network that keeps up with a frame rate on this machine.
+
+    The latencies are those that `litescene bench segmentation` measured here, and three frames
+    of four must be in time; reading and drawing the frames is not part of them. The accuracies
+    are those of the results of training.
+    """
+    trained = trained_by(protocol, task, results)
+    if not trained:
+        raise InputError(no_accuracy(protocol, task, results))
+    file = json_file or last_kept()
+    if file is None:
+        raise InputError(
+            f"nothing was measured on this machine yet; run: litescene bench {task} (or give its "
+            "record with --json)"
+        )
+    record = Benchmark.read(file)
+    choice = choose_network(record, trained, 1000 / fps)
+    best = choice.in_time[0]
+    _print_best(best, record, trained[best])
+    _print_use(best, trained[best])
+    shown = [*choice.too_slow[-RUNNERS_UP:], *choice.in_time[1 : 1 + RUNNERS_UP]]
+    if shown:
+        print("\nnext to it:")
+        rows = [_row(name, record, trained, 1000 / fps) for name in shown]
+        print(format_table(["network", "mean IoU", "ms", "fps", f"{fps:g} fps"], rows))
+    _say_what_to_mind(record, trained)
+
+
+def _print_best(name: str, record: Benchmark, run: TrainedRun) -> None:
+    entry, (height, width) = record.networks[name], record.size
+    times = entry.runtime_ms
+    print(f"{name}: mean IoU {run.mean_iou:.3f} ({run.data}, protocol {run.protocol})")
+    print(
+        f"{times.median:.1f} ms a frame, upper quartile {times.q3:.1f} "
+        f"({1000 / times.median:.1f} fps), at {width}×{height} with {entry.engine} on "
+        f"{record.conditions['threads']} threads, measured {entry.date}"
+    )
+
+
+def _print_use(name: str, run: TrainedRun) -> None:
+    """The command to use it; weights that do not ship are trained first."""
+    ships = shipped().get(name)
+    print("\nuse it:")
+    if ships is not None:
+        stated = ships.open().contract.accuracy.get("mean_iou")
+        note = f"  # shipped weights, mean IoU {stated:.3f} by their own card" if stated else ""
+        print(f"  litescene segment VIDEO --model {name}{note}")
+        return
+    recipe = shlex.quote(run.protocol)
+    print(f"  litescene train {recipe} --set model.name={name} --out runs/{name}")
+    print(f"  litescene export runs/{name}/best.safetensors -o {name}.onnx")
+    print(f"  litescene segment VIDEO --model {name}.onnx")
+
+
+def _row(
+    name: str, record: Benchmark, trained: Mapping[str, TrainedRun], milliseconds: float
+) -> list[str]:
+    times = record.networks[name].runtime_ms
+    return [
+        name,
+        number(trained[name].mean_iou),
+        number(times.median, 1),
+        number(1000 / times.median, 1),
+        "yes" if times.q3 <= milliseconds else "too slow",
+    ]
+
+
+def _say_what_to_mind(record: Benchmark, trained: Mapping[str, TrainedRun]) -> None:
+    """What the choice does not rest on, on stderr."""
+    unknown = [name for name in record.networks if name not in trained]
+    unmeasured = [name for name in trained if name not in record.networks]
+    if unknown:
+        print(f"left out without an accuracy: {', '.join(unknown)}", file=sys.stderr)
+    if unmeasured:
+        print(f"left out without a measurement: {', '.join(unmeasured)}", file=sys.stderr)
+    there = record.conditions.get("processor")
+    if there != processor():
+        print(f"measured on another machine: {there}, this is {processor()}", file=sys.stderr)

@@ -1,0 +1,261 @@
+"""Times of a few networks in turn, in a process that does nothing else.
+
+    python -m litescene.export.timing < JOB
+
+reads a job as JSON (`Job`), and answers with lines of JSON: `{"step": WHAT}` for each step done,
+and last `{"measured": [...], "failed": {NAME: WHY}}`.
+
+All paths start from a uint8 frame at the network's size and end with its uint8 labels. Speed
+hardly depends on weights, so networks have random ones, with batch norms that have seen pictures
+(else their maps could fade into denormal numbers, which are slow), unless a bundle ships. The one
+thing that does depend is the finishing step, whose time grows with the borders between labels: it
+is given stand-in logits of the head's shape, with about as many borders as a street has.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from litescene.core import CAMVID, Image, ParityError
+from litescene.export.graph import to_onnx
+from litescene.export.onnx_export import contract_of
+from litescene.export.parity import draw_picture, fit
+from litescene.export.profile import Profile, profile
+from litescene.models import create_model, variant
+from litescene.models.spec import input_spec_of
+from litescene.runtime.benchmark import Measurement, Spread
+from litescene.runtime.bundle import Bundle, write_metadata
+from litescene.runtime.catalog import DEFAULT_SEGMENTER, shipped
+from litescene.runtime.engines import Batch, Engine, create_engine
+from litescene.runtime.segmentation import label_agreement
+from litescene.runtime.selection import candidates, measure
+from litescene.runtime.upsample import upsample_argmax
+
+CLASSES = len(CAMVID)
+TURN = 3
+"""Runs of a path in its turn; the first finds the caches full of others and is not timed."""
+_PATCHES = 4
+"""Patches of one label across stand-in logits. With 11 classes, 15 % of the cells of a head at
+stride 8 then hold a border; with PP-LiteSeg-T on pictures of CamVid 14 to 18 % do."""
+
+Labelling = Callable[[], NDArray[np.uint8]]
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Networks to time; bundles go into `folder`."""
+
+    networks: list[str]
+    folder: str
+    size: tuple[int, int]
+    engine: str
+    threads: int
+    rounds: int
+
+    @property
+    def steps(self) -> int:
+        """Steps that are reported."""
+        return len(self.networks) + self.rounds
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network made ready: both of its paths, and what is known without a clock."""
+
+    name: str
+    counts: Profile
+    bundle_bytes: int
+    weights: str
+    engine: str
+    runtime: Labelling
+    eager: Labelling
+
+
+def run_job(job: Job, report: Report) -> dict[str, Any]:
+    """Make all networks of a job ready and time them in turn."""
+    torch.set_num_threads(job.threads)
+    image = fit(draw_picture(0), job.size)
+    ready: list[Candidate] = []
+    failed: dict[str, str] = {}
+    for name in job.networks:
+        try:
+            ready.append(make_ready(name, job, image))
+        except Exception as error:  # one network that fails must not cost the others
+            failed[name] = " ".join(f"{type(error).__name__}: {error}".split())
+        report(f"{name} made ready")
+    return {"measured": _timed(ready, job, image, report) if ready else [], "failed": failed}
+
+
+def _timed(ready: list[Candidate], job: Job, image: Image, report: Report) -> list[dict[str, Any]]:
+    reference, _ = runtime_path(shipped()[DEFAULT_SEGMENTER].open(), job, image)
+    paths = {("reference", ""): reference}
+    for candidate in ready:
+        paths[candidate.name, "runtime"] = candidate.runtime
+        paths[candidate.name, "eager"] = candidate.eager
+    times = take_turns(paths, job.rounds, lambda done: report(f"round {done} of {job.rounds}"))
+    drift = statistics.median(times["reference", ""])
+    return [
+        _measurement(c, times[c.name, "runtime"], times[c.name, "eager"], drift).to_dict()
+        for c in ready
+    ]
+
+
+def take_turns(
+    paths: Mapping[Any, Labelling], rounds: int, report: Callable[[int], None]
+) -> dict[Any, list[float]]:
+    """Milliseconds of every path: A B C A B C …, `TURN` runs each, without the first.
+
+    Every path runs once before the first round.
+    """
+    times: dict[Any, list[float]] = {key: [] for key in paths}
+    for path in paths.values():
+        path()
+    for done in range(rounds):
+        for key, path in paths.items():
+            path()
+            for _ in range(TURN - 1):
+                began = time.perf_counter()
+                path()
+                times[key].append((time.perf_counter() - began) * 1e3)
+        report(done + 1)
+    return times
+
+
+def make_ready(name: str, job: Job, image: Image) -> Candidate:
+    """Build a network, count it, take or make its bundle, and prepare both paths."""
+    model = settled(name)
+    bundle, path, weights = bundle_of(name, model, job)
+    runtime, engine = runtime_path(bundle, job, image)
+    eager = eager_path(model, image)
+    if (seen := runtime().shape) != eager().shape:
+        raise ParityError(f"the bundle gives labels of {seen}, PyTorch of {eager().shape}")
+    size = path.stat().st_size
+    return Candidate(name, profile(model, job.size), size, weights, engine, runtime, eager)
+
+
+def settled(name: str) -> Any:
+    """A network without training heads: random weights, batch norms that have seen pictures."""
+    torch.manual_seed(0)
+    heads = {"training_heads": False} if variant(name).training_parameters else {}
+    model = create_model(name, num_classes=CLASSES, **heads).train()
+    with torch.no_grad():
+        for seed in range(3):
+            x = torch.from_numpy(draw_picture(seed)).permute(2, 0, 1)[None].float()
+            x = input_spec_of(model).normalised(x)
+            model(torch.cat([x, x.flip(3)]))
+    return model.eval()
+
+
+def bundle_of(name: str, model: Any, job: Job) -> tuple[Bundle, Path, str]:
+    """The bundle that ships, or one of the random weights, without its proof."""
+    if name in shipped():
+        return shipped()[name].open(), shipped()[name].path, "shipped"
+    card = {
+        "task": "segmentation",
+        "model": {"name": name},
+        "taxonomy": CAMVID.to_dict(),
+        "size": job.size,
+    }
+    path = Path(job.folder) / f"{name}.onnx"
+    path.write_bytes(write_metadata(to_onnx(model), contract_of(model, card)))
+    return Bundle.open(path), path, "random"
+
+
+def runtime_path(bundle: Bundle, job: Job, image: Image) -> tuple[Labelling, str]:
+    """The bundle through its engine and the fused finishing step; the engine's name."""
+    batch = np.ascontiguousarray(image[None])
+    engine = _engine(bundle, batch, job)
+    logits = stand_in(engine.run(batch)[0][0].shape)
+    align_corners = bundle.contract.align_corners
+
+    def run() -> NDArray[np.uint8]:
+        engine.run(batch)
+        return upsample_argmax(logits, *job.size, align_corners=align_corners)
+
+    return run, engine.name
+
+
+def _engine(bundle: Bundle, batch: Batch, job: Job) -> Engine:
+    """The engine asked for; `auto` is the fastest in float32.
+
+    Whether bf16 decides as float32 cannot be seen on random weights.
+    """
+    if job.engine != "auto":
+        return create_engine(job.engine, bundle, job.threads)
+    names = [name for name in candidates() if name != "openvino-bf16"]
+    engines = {name: create_engine(name, bundle, job.threads) for name in names}
+    if len(engines) == 1:
+        return engines[names[0]]
+    return engines[measure(engines, bundle, batch, label_agreement).engine]
+
+
+def eager_path(model: Any, image: Image) -> Labelling:
+    """PyTorch eager float32, with its own upsampling and argmax."""
+    spec = input_spec_of(model)
+
+    @torch.inference_mode()
+    def run() -> NDArray[np.uint8]:
+        x = spec.normalised(torch.from_numpy(image).permute(2, 0, 1)[None].float())
+        labels: NDArray[np.uint8] = model(x)[0].argmax(0).to(torch.uint8).numpy()
+        return labels
+
+    return run
+
+
+def stand_in(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Smooth logits C×h×w with about `_PATCHES` patches of one label from side to side."""
+    rng = np.random.default_rng(0)
+    coarse = rng.normal(size=(shape[0], _PATCHES, _PATCHES)).astype(np.float32)
+    planes = [cv2.resize(c, shape[:0:-1], interpolation=cv2.INTER_CUBIC) for c in coarse]
+    return np.ascontiguousarray(np.stack(planes), np.float32)
+
+
+def _measurement(
+    candidate: Candidate, runtime: list[float], eager: list[float], drift: float
+) -> Measurement:
+    return Measurement(
+        name=candidate.name,
+        parameters=candidate.counts.parameters,
+        macs=candidate.counts.macs,
+        bundle_bytes=candidate.bundle_bytes,
+        weights=candidate.weights,
+        engine=candidate.engine,
+        runtime_ms=Spread.of(runtime),
+        eager_ms=Spread.of(eager),
+        speed_up=Spread.of([e / r for e, r in zip(eager, runtime, strict=True)]),
+        reference_ms=drift,
+        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def main() -> None:
+    """Answer on the stdout that the process was given; what libraries print goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def answer(line: Mapping[str, Any]) -> None:
+        answers.write(json.dumps(line) + "\n")
+        answers.flush()
+
+    plain = json.load(sys.stdin)
+    job = Job(**{**plain, "size": tuple(plain["size"])})
+    answer(run_job(job, lambda what: answer({"step": what})))
+
+
+if __name__ == "__main__":
+    main()
