@@ -3,9 +3,11 @@
 from litescene.models.segmentation import (
     bisenet,
     bisenet_v2,
+    briot,
     c3net,
     cgnet,
     contextnet,
+    das,
     edanet,
     enet,
     erfnet,
@@ -27,9 +29,11 @@ from litescene.models.segmentation import (
 __all__ = [
     "bisenet",
     "bisenet_v2",
+    "briot",
     "c3net",
     "cgnet",
     "contextnet",
+    "das",
     "edanet",
     "enet",
     "erfnet",

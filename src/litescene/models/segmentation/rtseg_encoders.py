@@ -20,12 +20,16 @@ DecoderName = Literal["skipnet", "unet", "dilation"]
 
 
 def _dilate(stage: nn.Module, dilation: int) -> None:
-    """Take the stride from a stage and spread its 3×3 convolutions instead."""
+    """Take the stride 2 from a stage and spread its 3×3 convolutions instead.
+
+    The one that had the stride sees the map before it, and is spread half as far.
+    """
     for layer in stage.modules():
         if isinstance(layer, nn.Conv2d):
-            layer.stride = (1, 1)
             if layer.kernel_size == (3, 3):
-                layer.padding = layer.dilation = (dilation, dilation)
+                spread = dilation // layer.stride[0]
+                layer.padding = layer.dilation = (spread, spread)
+            layer.stride = (1, 1)
 
 
 def _add_biases(model: nn.Module) -> None:
