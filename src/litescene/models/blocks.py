@@ -114,6 +114,14 @@ class ConvPoolDown(nn.Module):
         return self.norm(torch.cat([self.conv(x), self.pool(x)], 1))
 
 
+def doubling(
+    in_channels: int, out_channels: int, kernel: int, *, bias: bool = True
+) -> nn.ConvTranspose2d:
+    """Transposed convolution with a kernel of 2 or 3 and stride 2: exactly twice the size."""
+    odd = kernel % 2
+    return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, odd, odd, bias=bias)
+
+
 class SeparableConv(nn.Sequential):
     """Depthwise 3×3 and pointwise 1×1 convolution, each with batch norm and activation."""
 

@@ -8,6 +8,7 @@ from litescene.models.segmentation import (
     cgnet,
     contextnet,
     das,
+    dsnet,
     edanet,
     enet,
     erfnet,
@@ -23,6 +24,7 @@ from litescene.models.segmentation import (
     shelfnet,
     shufflenet_v2_dpc,
     shuffleseg,
+    sqnet,
     stdc_seg,
 )
 
@@ -34,6 +36,7 @@ __all__ = [
     "cgnet",
     "contextnet",
     "das",
+    "dsnet",
     "edanet",
     "enet",
     "erfnet",
@@ -49,5 +52,6 @@ __all__ = [
     "shelfnet",
     "shufflenet_v2_dpc",
     "shuffleseg",
+    "sqnet",
     "stdc_seg",
 ]

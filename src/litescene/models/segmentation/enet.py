@@ -31,6 +31,7 @@ from litescene.models.blocks import (
     ConvNormAct,
     ConvPoolDown,
     NormAct,
+    doubling,
     max_pool_with_place,
     max_unpool,
     relu,
@@ -81,12 +82,6 @@ PYTORCH = Layout(
     head_kernel=3,
     decoder_dropout=0.1,
 )
-
-
-def doubling(in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.ConvTranspose2d:
-    """Transposed convolution with stride 2 and a kernel of 2 or 3: exactly twice the size."""
-    odd = kernel % 2
-    return nn.ConvTranspose2d(in_channels, out_channels, kernel, 2, odd, odd, bias=bias)
 
 
 class Bottleneck(nn.Module):
@@ -174,7 +169,7 @@ class UpBottleneck(nn.Module):
         self.other = ConvNormAct(in_channels, out_channels, 1, activation=None, eps=layout.eps)
         self.main = nn.Sequential(
             ConvNormAct(in_channels, middle, 1, activation=layout.activation, eps=layout.eps),
-            doubling(middle, middle, layout.up_kernel, layout.bias),
+            doubling(middle, middle, layout.up_kernel, bias=layout.bias),
             NormAct(middle, layout.activation, eps=layout.eps),
             *_expansion(layout, middle, out_channels, dropout, active=False),
         )
@@ -217,7 +212,7 @@ class ENet(SegmentationNetwork):
         self.stage4 = _regular(decoder, 64, (1, 1), dropout)
         self.up5 = UpBottleneck(decoder, 64, 16, dropout)
         self.stage5 = _regular(decoder, 16, (1,), dropout)
-        self.head = doubling(16, num_classes, layout.head_kernel, layout.bias)
+        self.head = doubling(16, num_classes, layout.head_kernel, bias=layout.bias)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 1."""

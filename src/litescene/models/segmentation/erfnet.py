@@ -26,7 +26,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from litescene.models.blocks import ConvPoolDown
+from litescene.models.blocks import ConvPoolDown, doubling
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
 
@@ -75,7 +75,7 @@ class Encoder(nn.Sequential):
 def upsampler(in_channels: int, out_channels: int) -> nn.Sequential:
     """3×3 transposed convolution to twice the size, batch norm, ReLU."""
     return nn.Sequential(
-        nn.ConvTranspose2d(in_channels, out_channels, 3, 2, 1, output_padding=1),
+        doubling(in_channels, out_channels, 3),
         nn.BatchNorm2d(out_channels, eps=EPS),
         nn.ReLU(),
     )
@@ -98,7 +98,7 @@ class ERFNet(SegmentationNetwork):
             FactorisedResidual(16),
             FactorisedResidual(16),
         )
-        self.head = nn.ConvTranspose2d(16, num_classes, 2, 2)
+        self.head = doubling(16, num_classes, 2)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 1."""
