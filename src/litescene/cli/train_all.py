@@ -69,6 +69,8 @@ def train_all(
 
 def _counted(choice: Choice, names: Sequence[str]) -> Mapping[str, dict[str, Any]]:
     """Parameters and MACs of the networks in the range, by rising MACs."""
+    import torch
+
     from litescene.export import profile
     from litescene.models import create_model, variant
 
@@ -77,7 +79,9 @@ def _counted(choice: Choice, names: Sequence[str]) -> Mapping[str, dict[str, Any
         for index, name in enumerate(names):
             facts = variant(name)
             bare = {"training_heads": False} if facts.training_parameters else {}
-            counts = profile(create_model(name, **bare), facts.size)
+            with torch.device("meta"):  # shapes are all that counts need
+                network = create_model(name, **bare)
+            counts = profile(network, facts.size)
             counted[name] = {"parameters": counts.parameters, "macs": counts.macs}
             report(index + 1, len(names), name)
     fitting = {n: c for n, c in counted.items() if choice.low <= c["macs"] / 1e9 < choice.high}

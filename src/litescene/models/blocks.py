@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from litescene.ops import DepthwiseConv2d, PReLU
+
 Activation = Callable[[int], nn.Module]
-"""Makes the activation of so many channels; `nn.PReLU` is one (a slope per channel)."""
+"""Makes the activation of so many channels; `PReLU` is one (a slope per channel)."""
 
 
 def relu(_channels: int) -> nn.Module:
@@ -34,7 +36,7 @@ def elu(_channels: int) -> nn.Module:
 
 def single_prelu(_channels: int) -> nn.Module:
     """PReLU with one slope for all channels."""
-    return nn.PReLU()
+    return PReLU()
 
 
 class ConvNormAct(nn.Sequential):
@@ -58,17 +60,11 @@ class ConvNormAct(nn.Sequential):
         sides = (kernel, kernel) if isinstance(kernel, int) else kernel
         steps = (dilation, dilation) if isinstance(dilation, int) else dilation
         same = (sides[0] // 2 * steps[0], sides[1] // 2 * steps[1])
+        around = same if padding is None else (padding, padding)
         layers: list[nn.Module] = [
-            nn.Conv2d(
-                in_channels,
-                out_channels,
-                sides,
-                stride,
-                same if padding is None else (padding, padding),
-                steps,
-                groups,
-                bias,
-            ),
+            nn.Conv2d(in_channels, out_channels, sides, stride, around, steps, groups, bias)
+            if groups != in_channels or groups != out_channels
+            else DepthwiseConv2d(in_channels, sides, stride, around, steps, bias=bias),
             nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum),
         ]
         if activation is not None:

@@ -1,1 +1,6 @@
 """Operators with their kernels, for the networks. Needs PyTorch."""
+
+from litescene.ops.depthwise import DepthwiseConv2d, depthwise_conv2d
+from litescene.ops.prelu import PReLU, prelu
+
+__all__ = ["DepthwiseConv2d", "PReLU", "depthwise_conv2d", "prelu"]

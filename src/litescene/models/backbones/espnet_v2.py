@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.models.blocks import ConvNormAct, NormAct
+from litescene.ops import PReLU
 
 GROUPS = 4
 
@@ -39,13 +40,13 @@ class EESP(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int, limit: int) -> None:
         super().__init__()
         width = out_channels // GROUPS
-        self.reduce = ConvNormAct(in_channels, width, 1, groups=GROUPS, activation=nn.PReLU)
+        self.reduce = ConvNormAct(in_channels, width, 1, groups=GROUPS, activation=PReLU)
         self.branches = nn.ModuleList(
             [nn.Conv2d(width, width, 3, stride, d, d, width, bias=False) for d in _dilations(limit)]
         )
-        self.mix = NormAct(out_channels, nn.PReLU)
+        self.mix = NormAct(out_channels, PReLU)
         self.expand = ConvNormAct(out_channels, out_channels, 1, groups=GROUPS, activation=None)
-        self.act = nn.PReLU(out_channels) if stride == 1 else nn.Identity()
+        self.act = PReLU(out_channels) if stride == 1 else nn.Identity()
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,10 +68,10 @@ class StridedEESP(nn.Module):
         self.pool = nn.AvgPool2d(3, 2, 1)
         self.eesp = EESP(in_channels, out_channels - in_channels, 2, limit)
         self.picture = nn.Sequential(
-            ConvNormAct(3, 3, activation=nn.PReLU),
+            ConvNormAct(3, 3, activation=PReLU),
             ConvNormAct(3, out_channels, 1, activation=None),
         )
-        self.act = nn.PReLU(out_channels)
+        self.act = PReLU(out_channels)
 
     def forward(self, x: Tensor, picture: Tensor) -> Tensor:
         """N×in×H×W and N×3×⌈H/2⌉×⌈W/2⌉ to N×out×⌈H/2⌉×⌈W/2⌉."""
@@ -87,7 +88,7 @@ class ESPNetV2Encoder(nn.Module):
         stem = min(base // 2, 32)
         self.channels = (stem, base, 2 * base, 4 * base)
         self.pool = nn.AvgPool2d(3, 2, 1)
-        self.stem = ConvNormAct(3, stem, 3, 2, activation=nn.PReLU)
+        self.stem = ConvNormAct(3, stem, 3, 2, activation=PReLU)
         self.downs = nn.ModuleList()
         self.levels = nn.ModuleList()
         width = stem

@@ -34,6 +34,7 @@ from litescene.models.blocks import ConvNormAct, pad_to_multiple, resize_to
 from litescene.models.registry import register
 from litescene.models.segmentation.espnet import EPS, ESP, Encoder, ESPNet, Unit
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import PReLU
 
 DEPTHS = (2, 8)
 
@@ -45,7 +46,7 @@ class C3Branch(nn.Sequential):
         length = 2 * dilation - 1
         n = in_channels
         super().__init__(
-            ConvNormAct(n, n, (length, 1), groups=n, activation=nn.PReLU, eps=EPS),
+            ConvNormAct(n, n, (length, 1), groups=n, activation=PReLU, eps=EPS),
             ConvNormAct(n, n, (1, length), groups=n, activation=None, eps=EPS),
             nn.Conv2d(n, n, 3, 1, dilation, dilation, n, bias=False),
             nn.Conv2d(n, out_channels, 1, bias=False),
@@ -82,7 +83,7 @@ class C3NetV2(SegmentationNetwork):
         width = self.num_classes + skip
         return nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False),
-            ConvNormAct(width, self.num_classes, 1, activation=nn.PReLU, eps=EPS),
+            ConvNormAct(width, self.num_classes, 1, activation=PReLU, eps=EPS),
         )
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:

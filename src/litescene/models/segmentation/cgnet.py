@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import PReLU
 
 EPS = 1e-3
 
@@ -52,7 +53,7 @@ class LocalSurround(nn.Module):
         self.surround = nn.Conv2d(
             channels, channels, 3, 1, dilation, dilation, channels, bias=False
         )
-        self.norm = NormAct(2 * channels, nn.PReLU, eps=EPS)
+        self.norm = NormAct(2 * channels, PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W to N×2C×H×W."""
@@ -64,7 +65,7 @@ class CGDown(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, dilation: int, reduction: int) -> None:
         super().__init__()
-        self.first = ConvNormAct(in_channels, channels, 3, 2, activation=nn.PReLU, eps=EPS)
+        self.first = ConvNormAct(in_channels, channels, 3, 2, activation=PReLU, eps=EPS)
         self.context = LocalSurround(channels, dilation)
         self.reduce = nn.Conv2d(2 * channels, channels, 1, bias=False)
         self.gate = GlobalGate(channels, reduction)
@@ -79,7 +80,7 @@ class CG(nn.Module):
 
     def __init__(self, channels: int, dilation: int, reduction: int) -> None:
         super().__init__()
-        self.first = ConvNormAct(channels, channels // 2, 1, activation=nn.PReLU, eps=EPS)
+        self.first = ConvNormAct(channels, channels // 2, 1, activation=PReLU, eps=EPS)
         self.context = LocalSurround(channels // 2, dilation)
         self.gate = GlobalGate(channels, reduction)
 
@@ -112,15 +113,15 @@ class CGNet(SegmentationNetwork):
         self.num_classes = num_classes
         self.pool = nn.AvgPool2d(3, 2, 1)
         self.stage1 = nn.Sequential(
-            ConvNormAct(3, 32, 3, 2, activation=nn.PReLU, eps=EPS),
-            ConvNormAct(32, 32, activation=nn.PReLU, eps=EPS),
-            ConvNormAct(32, 32, activation=nn.PReLU, eps=EPS),
+            ConvNormAct(3, 32, 3, 2, activation=PReLU, eps=EPS),
+            ConvNormAct(32, 32, activation=PReLU, eps=EPS),
+            ConvNormAct(32, 32, activation=PReLU, eps=EPS),
         )
-        self.mix1 = NormAct(32 + 3, nn.PReLU, eps=EPS)
+        self.mix1 = NormAct(32 + 3, PReLU, eps=EPS)
         self.stage2 = Stage(32 + 3, 64, depths[0], 2, 8)
-        self.mix2 = NormAct(2 * 64 + 3, nn.PReLU, eps=EPS)
+        self.mix2 = NormAct(2 * 64 + 3, PReLU, eps=EPS)
         self.stage3 = Stage(2 * 64 + 3, 128, depths[1], 4, 16)
-        self.mix3 = NormAct(2 * 128, nn.PReLU, eps=EPS)
+        self.mix3 = NormAct(2 * 128, PReLU, eps=EPS)
         self.head = nn.Conv2d(2 * 128, num_classes, 1, bias=False)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct, crop_to
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import PReLU
 
 EPS = 1e-3
 Skip = Literal["stem", "mix"]
@@ -70,7 +71,7 @@ class ESP(nn.Module):
         self.branches = nn.ModuleList([branch(width, out_channels - width * len(others), first)])
         self.branches.extend(branch(width, width, dilation) for dilation in others)
         self.sums, self.residual = sums, residual
-        self.out = NormAct(out_channels, nn.PReLU, eps=EPS)
+        self.out = NormAct(out_channels, PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×in×H×W to N×out×⌈H/stride⌉×⌈W/stride⌉."""
@@ -115,12 +116,12 @@ class Encoder(nn.Module):
     def __init__(self, unit: Unit, depths: tuple[int, int], pool: nn.Module, stem: int) -> None:
         super().__init__()
         self.pool = pool
-        self.stem = ConvNormAct(3, stem, 3, 2, activation=nn.PReLU, eps=EPS)
-        self.mix1 = NormAct(stem + 3, nn.PReLU, eps=EPS)
+        self.stem = ConvNormAct(3, stem, 3, 2, activation=PReLU, eps=EPS)
+        self.mix1 = NormAct(stem + 3, PReLU, eps=EPS)
         self.level2 = Level(unit, stem + 3, 64, depths[0])
-        self.mix2 = NormAct(2 * 64 + 3, nn.PReLU, eps=EPS)
+        self.mix2 = NormAct(2 * 64 + 3, PReLU, eps=EPS)
         self.level3 = Level(unit, 2 * 64 + 3, 128, depths[1])
-        self.mix3 = NormAct(2 * 128, nn.PReLU, eps=EPS)
+        self.mix3 = NormAct(2 * 128, PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Maps:
         """N×3×H×W to maps of stem, stem+3, 64, 131, 256 channels at strides 2, 2, 4, 4, 8."""
@@ -146,10 +147,10 @@ class Decoder(nn.Module):
         self.up8 = _double(classes)
         self.side = nn.Conv2d(131, classes, 1, bias=False)
         self.fuse4 = nn.Sequential(
-            NormAct(2 * classes, nn.PReLU, eps=EPS), unit(2 * classes, classes, 1, False)
+            NormAct(2 * classes, PReLU, eps=EPS), unit(2 * classes, classes, 1, False)
         )
-        self.up4 = nn.Sequential(_double(classes), NormAct(classes, nn.PReLU, eps=EPS))
-        self.fuse2 = ConvNormAct(classes + skip, classes, activation=nn.PReLU, eps=EPS)
+        self.up4 = nn.Sequential(_double(classes), NormAct(classes, PReLU, eps=EPS))
+        self.fuse2 = ConvNormAct(classes + skip, classes, activation=PReLU, eps=EPS)
         self.up2 = _double(classes)
 
     def forward(self, logits: Tensor, x4: Tensor, x2: Tensor, picture: Tensor) -> Tensor:

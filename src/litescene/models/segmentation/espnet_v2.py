@@ -36,6 +36,7 @@ from litescene.models.blocks import (
 )
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import PReLU
 
 WIDTHS = (64, 48, 32)
 SCALES = ((2, 1), (3, 2), (1, 1), (1, 2), (1, 10))
@@ -54,12 +55,12 @@ class PyramidPool(nn.Module):
 
     def __init__(self, in_channels: int, width: int, out: nn.Module) -> None:
         super().__init__()
-        self.reduce = ConvNormAct(in_channels, width, 1, activation=nn.PReLU)
+        self.reduce = ConvNormAct(in_channels, width, 1, activation=PReLU)
         self.scales = nn.ModuleList(
             [nn.Conv2d(width, width, 3, padding=1, groups=width, bias=False) for _ in SCALES]
         )
-        self.mix = NormAct(len(SCALES) * width, nn.PReLU)
-        self.merge = ConvNormAct(len(SCALES) * width, width, groups=width, activation=nn.PReLU)
+        self.mix = NormAct(len(SCALES) * width, PReLU)
+        self.merge = ConvNormAct(len(SCALES) * width, width, groups=width, activation=PReLU)
         self.out = out
 
     def _at_scale(self, x: Tensor, conv: nn.Module, up: int, down: int) -> Tensor:
@@ -89,7 +90,7 @@ class GatedSkip(nn.Module):
         super().__init__()
         self.weigh = nn.Conv2d(in_channels, out_channels, 1, bias=False)
         self.expand = ConvNormAct(
-            in_channels, out_channels, groups=gcd(in_channels, out_channels), activation=nn.PReLU
+            in_channels, out_channels, groups=gcd(in_channels, out_channels), activation=PReLU
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class ESPNetV2(SegmentationNetwork):
         self.encoder = ESPNetV2Encoder(scale)
         x2, x4, x8, x16 = self.encoder.channels
         width = min(num_classes // 2, 16)
-        ends: list[nn.Module] = [ConvNormAct(width, w, 1, activation=nn.PReLU) for w in WIDTHS]
+        ends: list[nn.Module] = [ConvNormAct(width, w, 1, activation=PReLU) for w in WIDTHS]
         ends.append(nn.Conv2d(width, num_classes, 1))
         self.pyramids = nn.ModuleList(
             [PyramidPool(c, width, end) for c, end in zip((x16, *WIDTHS), ends, strict=True)]
@@ -117,7 +118,7 @@ class ESPNetV2(SegmentationNetwork):
         self.skips = nn.ModuleList(
             [GatedSkip(c, w) for c, w in zip((x8, x4, x2), WIDTHS, strict=True)]
         )
-        self.norms = nn.ModuleList([NormAct(w, nn.PReLU) for w in WIDTHS])
+        self.norms = nn.ModuleList([NormAct(w, PReLU) for w in WIDTHS])
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 2."""

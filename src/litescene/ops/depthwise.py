@@ -1,0 +1,125 @@
+"""Depthwise convolution whose gradients are fast on the CPU.
+
+PyTorch's own backward of a depthwise convolution with stride or dilation takes a slow path there:
+measured on one core in bf16 (8×32×90×120, dilation 2), 104 ms against 2 ms for the forward. Both
+gradients are convolutions themselves: that of the input is the forward with the kernel turned by
+180° (for stride 2 of the gradient with zeros between its values), that of the kernel a sum of
+products per tap. The same takes 11 ms.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Pair = tuple[int, int]
+
+
+class _Depthwise(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+    ) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.how = stride, padding, dilation
+        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        to_x = _input_gradient(grads[0], x, weight, *ctx.how) if ctx.needs_input_grad[0] else None
+        to_w = _kernel_gradient(grads[0], x, weight, *ctx.how) if ctx.needs_input_grad[1] else None
+        return to_x, to_w, None, None, None
+
+
+def _input_gradient(
+    g: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    """The forward with the turned kernel, of the gradient with zeros where the stride skipped."""
+    height, width = x.shape[-2:]
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[-2:], strict=True)]
+    rows = height + 2 * padding[0] - reach[0]
+    columns = width + 2 * padding[1] - reach[1]
+    if stride != (1, 1):
+        spread = g.new_zeros(*g.shape[:2], rows, columns).to(memory_format=torch.channels_last)
+        spread[:, :, :: stride[0], :: stride[1]] = g
+        g = spread
+    around = (reach[0] - padding[0], reach[1] - padding[1])
+    return F.conv2d(g, weight.flip(2, 3), None, 1, around, dilation, x.shape[1])
+
+
+def _kernel_gradient(
+    g: Tensor, x: Tensor, weight: Tensor, stride: Pair, padding: Pair, dilation: Pair
+) -> Tensor:
+    """Per tap the sum of the products of the gradient and the input that the tap saw."""
+    if dilation == (1, 1):  # PyTorch's own is fast
+        one = torch.ops.aten.convolution_backward(
+            g, x, weight, None, stride, padding, dilation, False, (0, 0), x.shape[1],
+            (False, True, False),
+        )  # fmt: skip
+        return torch.as_tensor(one[1])
+    rows, columns = g.shape[-2:]
+    padded = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
+    padded = padded.contiguous(memory_format=torch.channels_last)
+    taps = []
+    for i in range(weight.shape[2]):
+        for j in range(weight.shape[3]):
+            top, left = i * dilation[0], j * dilation[1]
+            seen = padded[
+                :, :, top : top + stride[0] * (rows - 1) + 1 : stride[0],
+                left : left + stride[1] * (columns - 1) + 1 : stride[1],
+            ]  # fmt: skip
+            taps.append(
+                (seen * g).sum((0, 2, 3), dtype=torch.promote_types(g.dtype, torch.float32))
+            )
+    return torch.stack(taps, 1).view_as(weight).to(weight.dtype)
+
+
+def depthwise_conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Tensor:
+    """`conv2d` of every channel by itself; x N×C×H×W, weight C×1×k×l, bias C.
+
+    Equal to PyTorch's up to the order of sums. The fast gradients are used on the CPU, where a
+    stride or a dilation makes PyTorch's slow and the padding does not exceed the kernel's reach.
+    """
+    reach = [d * (k - 1) for d, k in zip(dilation, weight.shape[-2:], strict=True)]
+    plain = (stride, dilation) == ((1, 1), (1, 1)) or padding[0] > reach[0] or padding[1] > reach[1]
+    if plain or x.device.type != "cpu" or not torch.is_grad_enabled():
+        return F.conv2d(x, weight, bias, stride, padding, dilation, x.shape[1])
+    if torch.is_autocast_enabled("cpu"):
+        precision = torch.get_autocast_dtype("cpu")
+        x, weight = x.to(precision), weight.to(precision)
+    y: Tensor = _Depthwise.apply(x, weight, stride, padding, dilation)  # type: ignore[no-untyped-call]
+    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+
+
+class DepthwiseConv2d(nn.Conv2d):
+    """`depthwise_conv2d` as a layer, with padding and dilation per direction."""
+
+    def __init__(
+        self,
+        channels: int,
+        kernel: Pair,
+        stride: int = 1,
+        padding: Pair = (0, 0),
+        dilation: Pair = (1, 1),
+        *,
+        bias: bool = False,
+    ) -> None:
+        super().__init__(channels, channels, kernel, stride, padding, dilation, channels, bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×H×W to N×C×H'×W'."""
+        stride: Any = self.stride
+        padding: Any = self.padding
+        dilation: Any = self.dilation
+        return depthwise_conv2d(x, self.weight, self.bias, stride, padding, dilation)

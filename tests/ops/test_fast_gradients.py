@@ -1,0 +1,64 @@
+"""Depthwise convolution and PReLU against PyTorch's own, in float64 and in use."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from litescene.ops import DepthwiseConv2d, PReLU, depthwise_conv2d, prelu
+
+CASES = [  # kernel, stride, padding, dilation
+    ((3, 3), (2, 2), (1, 1), (1, 1)),
+    ((3, 3), (1, 1), (4, 4), (4, 4)),
+    ((3, 3), (1, 1), (0, 1), (2, 1)),
+    ((5, 3), (2, 1), (2, 1), (1, 1)),
+    ((3, 3), (2, 2), (2, 2), (2, 2)),
+    ((3, 3), (2, 2), (0, 0), (1, 1)),
+    ((3, 3), (1, 1), (5, 5), (2, 2)),  # more padding than reach: PyTorch's own
+]
+
+
+def same_gradients(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
+    torch.testing.assert_close(ours, theirs)
+    g = torch.randn_like(ours)
+    for a, b in zip(
+        torch.autograd.grad(ours, inputs, g), torch.autograd.grad(theirs, inputs, g), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("size", [(12, 16), (11, 13)])
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_depthwise_values_and_gradients_are_torchs(
+    case: tuple[tuple[int, int], ...], size: tuple[int, int], layout: torch.memory_format
+) -> None:
+    kernel, stride, padding, dilation = case
+    x = torch.randn(2, 5, *size, dtype=torch.float64).contiguous(memory_format=layout)
+    w, b = torch.randn(5, 1, *kernel, dtype=torch.float64), torch.randn(5, dtype=torch.float64)
+    inputs = [t.requires_grad_() for t in (x, w, b)]
+    ours = depthwise_conv2d(x, w, b, stride, padding, dilation)
+    same_gradients(ours, F.conv2d(x, w, b, stride, padding, dilation, 5), *inputs)
+
+
+@pytest.mark.parametrize("slopes", [1, 5])
+def test_prelu_values_and_gradients_are_torchs(slopes: int) -> None:
+    x = torch.randn(2, 5, 7, 9, dtype=torch.float64, requires_grad=True)
+    a = torch.randn(slopes, dtype=torch.float64, requires_grad=True)
+    same_gradients(prelu(x, a), F.prelu(x, a), x, a)
+
+
+@pytest.mark.parametrize(
+    "layer", [DepthwiseConv2d(6, (3, 3), 1, (2, 2), (2, 2), bias=True), PReLU(6)]
+)
+def test_layers_work_under_autocast_and_without_gradients(layer: torch.nn.Module) -> None:
+    x = torch.randn(2, 6, 12, 16)
+    with torch.no_grad():
+        plain = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = layer(x.bfloat16())
+        rough.float().sum().backward()
+    torch.testing.assert_close(rough.float(), plain, rtol=0.05, atol=0.05)
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in layer.parameters())
