@@ -177,8 +177,9 @@ def verbs() -> str:
 def verb(name: str) -> str:
     """The section of one verb."""
     from litescene.cli.dispatch import parser
+    from litescene.cli.verbs import module_of
 
-    module = import_module(f"litescene.cli.{name}")
+    module = import_module(module_of(name))
     command = parser(name)
     rows = []
     words = []

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import litescene
-from litescene.cli.verbs import VERBS
+from litescene.cli.verbs import VERBS, module_of
 from litescene.core import BundleError, DivergedError
 
 LENIENT_SECONDS = 2.0
@@ -48,7 +48,7 @@ def test_the_help_of_a_verb_has_its_examples(verb: str, call: Any) -> None:
     ended = call(verb, "--help")
     assert ended.code == 0
     flat = " ".join(ended.out.replace("│", " ").split())
-    for example in import_module(f"litescene.cli.{verb}").EXAMPLES:
+    for example in import_module(module_of(verb)).EXAMPLES:
         assert " ".join(example.split()) in flat
 
 

@@ -17,6 +17,7 @@ from litescene.export import parity as parity_module
 from litescene.export.graph import head_maps
 from litescene.export.parity import draw_picture, proof_sizes, score_with_boxes
 from litescene.export.reference import found_boxes
+from litescene.models import InputSpec
 from litescene.runtime import Bundle, Detector, Segmenter, write_metadata
 from litescene.runtime.nms import decode, suppress
 
@@ -27,11 +28,6 @@ ANCHORS = (((10.0, 13.0), (33.0, 23.0)), ((62.0, 45.0), (156.0, 198.0)))
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path / "cache"))
     torch.manual_seed(0)
-
-
-class Spec:
-    mean = (0.4, 0.5, 0.6)
-    std = (0.2, 0.25, 0.3)
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
@@ -47,7 +43,7 @@ def norm(channels: int) -> nn.BatchNorm2d:
 class TinySegmenter(nn.Module):
     """Stride 8; one Sequential block, one with attributes, one norm that cannot be folded."""
 
-    input_spec = Spec()
+    input_spec = InputSpec((0.4, 0.5, 0.6), (0.2, 0.25, 0.3), bgr=True)
 
     def __init__(self, classes: int = 4) -> None:
         super().__init__()
@@ -149,8 +145,9 @@ def test_a_segmentation_bundle_gives_the_networks_labels(tmp_path: Path) -> None
     assert model.training
     for engine in proof["engines"]:
         labels = Segmenter(bundle, engine, size=(256, 320))(picture).labels
-        x = torch.from_numpy(picture / 255.0).permute(2, 0, 1).float()[None]
-        x = (x - torch.tensor(Spec.mean).view(3, 1, 1)) / torch.tensor(Spec.std).view(3, 1, 1)
+        bgr = picture[..., ::-1] / 255
+        x = (bgr - [0.4, 0.5, 0.6]) / [0.2, 0.25, 0.3]
+        x = torch.from_numpy(x).permute(2, 0, 1).float()[None]
         with torch.inference_mode():
             logits = F.interpolate(model.eval().head_logits(x), (256, 320), mode="bilinear")
         assert (labels == logits[0].argmax(0).numpy()).mean() > 0.9999

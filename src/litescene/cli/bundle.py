@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from litescene.cli.options import parse_size
 from litescene.core.contract import Contract
 from litescene.core.errors import InputError
 from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
@@ -43,7 +44,7 @@ def command(
     The model is run once, and must give logits 1×C×h×w (segmentation) or one raw map per level
     1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does). Normalisation belongs into its graph.
     """
-    height, width = _parse_size(size)
+    height, width = parse_size(size)
     head: dict[str, Any] = {"finish": "upsample_argmax"}
     if task == "detection":
         if anchors is None:
@@ -61,10 +62,3 @@ def command(
     bundle = adopt(model, contract, out)
     print(out)
     print(f"{task}, {len(contract.taxonomy)} classes, {width}×{height}, {bundle.digest[:16]}...")
-
-
-def _parse_size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and min(int(height), int(width)) >= 64):
-        raise InputError(f"--size {text}: expected HEIGHTxWIDTH from 64 up, e.g. 360x480")
-    return int(height), int(width)

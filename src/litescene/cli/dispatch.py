@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any
 
 from litescene import __version__
-from litescene.cli.verbs import VERBS, overview
+from litescene.cli.verbs import VERBS, module_of, overview
 
 INTERRUPTED = 130
 
@@ -104,7 +104,7 @@ def parser(verb: str) -> Any:
     """The parser (a click command) of one verb."""
     import typer
 
-    module = import_module(f"litescene.cli.{verb}")
+    module = import_module(module_of(verb))
     app = typer.Typer(add_completion=False, rich_markup_mode="rich")
     # Typer keeps line breaks of an epilog only between paragraphs.
     epilog = "\n\n".join(("Examples:", *module.EXAMPLES))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from litescene.core.errors import InputError
+
 Source = Annotated[
     str,
     typer.Argument(
@@ -38,3 +40,11 @@ Results = Annotated[
         show_default=False,
     ),
 ]
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Height and width of `--size HEIGHTxWIDTH`; an `InputError` for anything else."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit() and min(int(height), int(width)) >= 64):
+        raise InputError(f"--size {text}: expected HEIGHTxWIDTH from 64 up, e.g. 360x480")
+    return int(height), int(width)

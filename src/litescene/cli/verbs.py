@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from keyword import iskeyword
+
 VERBS = {
     "run": "a video in: classes, objects, trajectory and a labelled 3D map out",
     "segment": "the class of every pixel of a picture, folder, video or camera",
@@ -9,6 +11,7 @@ VERBS = {
     "models": "list the models that ship and, with PyTorch, those that can be trained",
     "train": "train a network by a recipe, or go on with a run",
     "evaluate": "measure a bundle or checkpoint on a labelled data set",
+    "import": "turn a checkpoint that a network's authors published into one of ours",
     "export": "turn a checkpoint into a bundle and prove that it computes the same",
     "bench": "measure speed, size and memory of every network on this machine",
     "pick": "name the most accurate network that keeps up with a frame rate here",
@@ -17,7 +20,13 @@ VERBS = {
     "synth": "render the built-in street with its exact truth",
     "doctor": "check this machine and, on request, a data set",
 }
-"""What each verb does, in one line. The verb `run` lives in `litescene.cli.run`, and so on."""
+"""What each verb does, in one line."""
+
+
+def module_of(verb: str) -> str:
+    """The module of a verb: `run` is in `cli/run.py`, `import` in `cli/import_.py`."""
+    return f"litescene.cli.{verb}{'_' if iskeyword(verb) else ''}"
+
 
 EPILOG = """\
 examples:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from litescene.core import InputError
 from litescene.export.fold import fold_batch_norms
+from litescene.models.spec import input_spec_of
 
 OPSET = 17
 _EXAMPLE = (2, 128, 160)
@@ -32,32 +33,18 @@ def head_maps(model: Any, x: Tensor) -> tuple[Tensor, ...]:
     )
 
 
-def normalisation(model: Any) -> tuple[Tensor, Tensor]:
-    """Factor and offset (3×1×1, float64) that take a pixel 0..255 to the network's input."""
-    spec = getattr(model, "input_spec", None)
-    mean = torch.tensor(spec.mean if spec else (0.0, 0.0, 0.0), dtype=torch.float64)
-    std = torch.tensor(spec.std if spec else (1.0, 1.0, 1.0), dtype=torch.float64)
-    factor, offset = 1 / (255 * std), -mean / std
-    return factor[:, None, None], offset[:, None, None]
-
-
 class BundleGraph(nn.Module):
     """uint8 N×H×W×3 RGB to the head's maps, with the normalisation inside."""
 
-    factor: Tensor
-    offset: Tensor
-
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
-        factor, offset = normalisation(model)
+        self.input_spec = input_spec_of(model)
         example = torch.rand(1, 3, *_EXAMPLE[1:])
         self.model = fold_batch_norms(model, head_maps, example)
-        self.register_buffer("factor", factor.float())
-        self.register_buffer("offset", offset.float())
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Head maps of N×H×W×3 uint8."""
-        x = pictures.permute(0, 3, 1, 2).float() * self.factor + self.offset
+        x = self.input_spec.normalised(pictures.permute(0, 3, 1, 2).float())
         return head_maps(self.model, x)
 
 

@@ -17,7 +17,7 @@ from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle, write_metadata
 
 DEFAULT_THRESHOLDS = {"score": 0.45, "iou": 0.5}
-_PROVENANCE = ("data", "recipe", "litescene", "torch", "commit")
+_PROVENANCE = ("data", "recipe", "imported", "litescene", "torch", "commit")
 _ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class")
 """How the names of measured figures begin; a record of training also holds losses and times."""
 
@@ -61,7 +61,7 @@ def export_checkpoint(
     pictures: Sequence[Image] = (),
     license: str = "",
 ) -> Bundle:
-    """Export a checkpoint of our own training; its card gives the contract."""
+    """Export a checkpoint, trained here or imported; its card gives the contract."""
     from litescene.training import load_model
 
     model, card = load_model(Path(checkpoint))
@@ -95,7 +95,7 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},
         provenance=provenance | {"exported": datetime.now(UTC).date().isoformat()},
         accuracy={name: v for name, v in result.items() if name.startswith(_ACCURACY)},
-        license=license,
+        license=license or card.get("license", ""),
     )
 
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litescene.core import Contract, Image, MissingExtraError, ParityError
-from litescene.export.graph import head_maps, normalisation
+from litescene.export.graph import head_maps
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
+from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.detection import DEFAULT_IOU, DEFAULT_SCORE, box_agreement, find_boxes
 from litescene.runtime.engines import (
@@ -169,9 +170,8 @@ def _exact_engines(bundle: Bundle) -> list[Engine]:
 
 @torch.inference_mode()
 def _torch_outputs(model: nn.Module, batch: NDArray[np.uint8]) -> list[Tensor]:
-    factor, offset = normalisation(model)
     x = torch.from_numpy(batch).permute(0, 3, 1, 2).float()
-    return list(head_maps(model, x * factor.float() + offset.float()))
+    return list(head_maps(model, input_spec_of(model).normalised(x)))
 
 
 def _compare(

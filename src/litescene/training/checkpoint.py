@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from litescene.core import CheckpointError
 from litescene.media.atomic import write_atomic
-from litescene.models import create_model
+from litescene.models import InputSpec, create_model
 
 _CARD = "litescene_card"
 
@@ -52,7 +52,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of a checkpoint with its weights, in evaluation mode, and the card."""
+    """The network of a checkpoint with its weights, in evaluation mode, and the card.
+
+    A card that says how the input is normalised, as that of an imported checkpoint does, replaces
+    the network's own `input_spec`.
+    """
     checkpoint = load_checkpoint(path)
     try:
         name, options = checkpoint.card["model"]["name"], checkpoint.card["model"]["options"]
@@ -60,7 +64,18 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         raise CheckpointError(f"{path}: the card names no model") from error
     model = create_model(name, **options)
     load_weights(model, checkpoint.tensors, str(path))
+    take_input_spec(model, checkpoint.card, path)
     return model.eval(), checkpoint.card
+
+
+def take_input_spec(model: Any, card: Mapping[str, Any], path: Path) -> None:
+    """Give `model` the `input` of a card, where it has one."""
+    if "input" not in card:
+        return
+    try:
+        model.input_spec = InputSpec.from_dict(card["input"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the card's input convention is damaged: {error}") from error
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
@@ -80,13 +95,17 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
 
 
 def initialise_from(model: nn.Module, path: Path) -> list[str]:
-    """Copy the entries of `path` whose name and shape fit; returns the names left random."""
-    tensors = load_checkpoint(path).tensors
-    state = model.state_dict()
+    """Copy the entries of `path` whose name and shape fit; returns the names left random.
+
+    The weights come with the input that they expect (see `load_model`).
+    """
+    checkpoint = load_checkpoint(path)
+    tensors, state = checkpoint.tensors, model.state_dict()
     fitting = {n: t for n, t in tensors.items() if n in state and state[n].shape == t.shape}
     if not fitting:
         raise CheckpointError(f"{path} shares no weight with this network")
     with torch.no_grad():
         for name, value in fitting.items():
             state[name].copy_(value)
+    take_input_spec(model, checkpoint.card, path)
     return sorted(set(state) - set(fitting))

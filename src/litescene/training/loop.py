@@ -24,7 +24,8 @@ from torch import nn
 import litescene
 from litescene.core import DivergedError, LitesceneError, RecipeError
 from litescene.core.provenance import commit
-from litescene.training.checkpoint import initialise_from
+from litescene.models.spec import input_spec_of
+from litescene.training.checkpoint import initialise_from, take_input_spec
 from litescene.training.data_specs import with_absolute_data
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe
@@ -118,6 +119,8 @@ class Trainer:
         self._by_the_first(self.folder.clear_leftovers)
         if self.folder.resume_file.exists():
             state = load_resume(self.folder, self.network, self.average, self.optimizer)
+            for network in (self.network, self.average.shadow):
+                take_input_spec(network, state, self.folder.resume_file)
             self.counters = _Counters(
                 state["epoch"], state["best"], state["best_epoch"], state["seconds"], state["log"]
             )
@@ -171,6 +174,7 @@ class Trainer:
             "best_epoch": counters.best_epoch,
             "seconds": counters.seconds,
             "log": counters.log,
+            "input": input_spec_of(self.network).to_dict(),
         }
         save_resume(self.folder, self.network, self.average, self.optimizer, state)
 
@@ -253,6 +257,7 @@ class Trainer:
                     "num_classes": len(model["taxonomy"]["names"]),
                 },
             },
+            "input": input_spec_of(self.network).to_dict(),
             "recipe": self.recipe.model_dump(mode="json"),
             "result": record,
             "litescene": litescene.__version__,

@@ -16,6 +16,7 @@ from litescene.core import DataError
 from litescene.data.augment import Augmentation, augment_batch, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
+from litescene.models.spec import input_spec_of
 from litescene.training.losses.sampling import PixelGrid, logits_on_grid
 from litescene.training.losses.segmentation import (
     class_weights,
@@ -177,16 +178,11 @@ class SegmentationTask:
             row, column = (int(p) for p in generators[0].integers(0, s.loss_stride, 2))
             yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
 
-    def _normalise(self, model: nn.Module, images: Tensor) -> Tensor:
-        spec: Any = model.input_spec
-        mean = images.new_tensor(spec.mean)[:, None, None] * 255
-        std = images.new_tensor(spec.std)[:, None, None] * 255
-        return ((images - mean) / std).contiguous(memory_format=torch.channels_last)
-
     def losses(self, model: nn.Module, batch: SegmentationBatch) -> dict[str, Tensor]:
         """Main head on the batch's grid of pixels; training heads on every second of them."""
         network: Any = model
-        outputs: dict[str, Tensor] = model(self._normalise(model, batch.images))
+        x = input_spec_of(network).normalised(batch.images)
+        outputs: dict[str, Tensor] = model(x.contiguous(memory_format=torch.channels_last))
         size = (int(batch.labels.shape[1]), int(batch.labels.shape[2]))
         coarse = batch.grid.coarser(2)
         parts = {}
@@ -238,13 +234,11 @@ def evaluate_segmentation(
 ) -> dict[str, Any]:
     """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes."""
     matrix = ConfusionMatrix(data.taxonomy)
-    spec: Any = model.input_spec
-    mean = torch.tensor(spec.mean, device=device)[:, None, None] * 255
-    std = torch.tensor(spec.std, device=device)[:, None, None] * 255
+    spec = input_spec_of(model)
     for index in range(len(data)):
         image, labels = data.load(index)
         x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
-        logits = model(((x - mean) / std).contiguous(memory_format=torch.channels_last))
+        logits = model(spec.normalised(x).contiguous(memory_format=torch.channels_last))
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
         matrix.add(np.asarray(predicted), labels)
     return matrix.to_dict()

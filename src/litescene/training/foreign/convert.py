@@ -1,0 +1,159 @@
+"""A published checkpoint to one of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import litescene
+from litescene.core import CAMVID, CITYSCAPES, CheckpointError, Taxonomy, UnknownNameError
+from litescene.models import create_model
+from litescene.training.checkpoint import save_checkpoint
+from litescene.training.foreign import bisenet, enet, espnet, espnet_v2, stdc
+from litescene.training.foreign.files import read_weights
+from litescene.training.foreign.keys import Weights, renamed
+from litescene.training.foreign.published import Published
+
+PUBLISHED: Mapping[str, Published] = {
+    **bisenet.PUBLISHED,
+    **enet.PUBLISHED,
+    **espnet.PUBLISHED,
+    **espnet_v2.PUBLISHED,
+    **stdc.PUBLISHED,
+}
+"""The networks whose official files can be read, by our name."""
+
+_VOID = "void"
+_DATA = {"camvid": CAMVID, "cityscapes": CITYSCAPES}
+
+
+def published(name: str) -> Published:
+    """What is known of the official files of a network; `UnknownNameError` with near names."""
+    if name not in PUBLISHED:
+        raise UnknownNameError("network whose official files can be read", name, PUBLISHED)
+    return PUBLISHED[name]
+
+
+def import_checkpoint(
+    name: str,
+    file: Path,
+    out: Path,
+    taxonomy: Taxonomy | None = None,
+    size: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """Read the official checkpoint `file` of the network `name` and write it as one of ours.
+
+    Args:
+        name: one of `PUBLISHED`.
+        file: what the authors published (see `files`); nothing of it is run.
+        out: the `.safetensors` file to write.
+        taxonomy: the classes; by default those of CamVid (11 or 12 in the file) or Cityscapes
+            (19 or 20), where the one more is `void`.
+        size: height and width of the training, by default the usual ones of the data set.
+
+    Returns:
+        The card of the checkpoint. Its `input` says which channel order and normalisation the
+        weights expect.
+
+    Raises:
+        CheckpointError: the file is damaged, asks for anything but tensors, or does not fit.
+
+    """
+    source = published(name)
+    weights = read_weights(file)
+    try:
+        model, options = load_official(name, weights)
+    except CheckpointError as error:
+        raise CheckpointError(f"{file} is no {name}: {error}") from error
+    classes = taxonomy or taxonomy_of(options["num_classes"], source)
+    if len(classes) != options["num_classes"]:
+        raise CheckpointError(
+            f"{file} has {options['num_classes']} classes, '{classes.name}' {len(classes)}"
+        )
+    data = next((data for data in _DATA if data in classes.name), "")
+    chosen = size or source.sizes.get(data)
+    if chosen is None:
+        raise CheckpointError(f"{file}: say with --size at which pictures it was trained")
+    card = {
+        "task": "segmentation",
+        "taxonomy": classes.to_dict(),
+        "size": list(chosen),
+        "model": {"name": name, "options": options},
+        "input": source.input_of.get(data, source.input_spec).to_dict(),
+        "imported": {
+            "file": file.name,
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "code": source.code,
+        },
+        "license": source.license,
+        "litescene": litescene.__version__,
+        "torch": torch.__version__,
+    }
+    save_checkpoint(out, model.state_dict(), card)
+    return card
+
+
+def load_official(name: str, weights: Weights) -> tuple[nn.Module, dict[str, Any]]:
+    """The network `name` with official weights, and the builder's options that fit them.
+
+    Raises `CheckpointError` where a weight has no place, or a place gets none.
+    """
+    source = published(name)
+    if source.classes not in weights:
+        raise CheckpointError(
+            f"{source.classes} is not among its {len(weights)} weights; is it of {source.code}?"
+        )
+    classes = int(weights[source.classes].shape[source.classes_axis])
+    options = {**source.options(weights), "num_classes": classes}
+    model = create_model(name, **options)
+    ready = _with_plain_norms(weights, source.compiled_norms)
+    state = renamed(ready, source.table, model.state_dict(), source.ignored)
+    strange = [n for n, v in state.items() if not bool(torch.isfinite(v).all())]
+    if strange:
+        raise CheckpointError(f"{strange[0]} is not finite")
+    model.load_state_dict(state)
+    return model.eval(), options
+
+
+def _with_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> dict[str, Tensor]:
+    """Scales of batch norms that use |weight| + 1e-5, as a plain batch norm uses them."""
+    names = [re.escape(name).replace(r"\#", r"\d+") for name in compiled]
+    pattern = re.compile(rf"({'|'.join(names)})(\..+)?") if names else None
+
+    def plain(name: str, value: Tensor) -> Tensor:
+        module, _, leaf = name.rpartition(".")
+        scales = leaf == "weight" and f"{module}.running_mean" in weights
+        if pattern is None or not scales or not pattern.fullmatch(module):
+            return value
+        return value.abs() + 1e-5
+
+    return {name: plain(name, value) for name, value in weights.items()}
+
+
+def taxonomy_of(classes: int, source: Published) -> Taxonomy:
+    """The classes of a file with so many of them."""
+    for data, taxonomy in _DATA.items():
+        if classes == len(taxonomy):
+            return taxonomy
+        if classes == len(taxonomy) + 1:
+            return with_void(taxonomy, first=data in source.void_first)
+    raise CheckpointError(f"it has {classes} classes, which are unknown; name them with --classes")
+
+
+def with_void(taxonomy: Taxonomy, *, first: bool = False) -> Taxonomy:
+    """The taxonomy and one more class, black, for all that has no name in it."""
+    if first:
+        return Taxonomy(
+            f"{_VOID}+{taxonomy.name}",
+            (_VOID, *taxonomy.names),
+            ((0, 0, 0), *taxonomy.colors),
+        )
+    return Taxonomy(
+        f"{taxonomy.name}+{_VOID}", (*taxonomy.names, _VOID), (*taxonomy.colors, (0, 0, 0))
+    )
