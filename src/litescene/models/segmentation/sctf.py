@@ -14,7 +14,8 @@ What is ours:
 
 - The fine column's convolutions have no padding, and a crop has just the margin that they use up.
   So a block's result does not depend on how it was cut out: with all blocks active it is that of
-  the whole picture at once. Beyond the picture its border is repeated.
+  the whole picture at once. Beyond the picture its border is repeated. The margin is computed
+  more than once, so the fine column is wide and looks only two cells of stride 4 around.
 - Which blocks are active is a share of the picture's (the neediest ones) or, if given, a threshold
   on their need, the mean of 1 - w.
 - In training the fine column sees the whole picture (`training_share` 1) or that share of blocks,
@@ -27,8 +28,8 @@ What is ours:
     coarse   4, 8     32         of the half picture: two 3×3 s2
     coarse   8..64    32..256    4 stages of 2 residual blocks, top-down sum of all: 64 at stride 8
     gate     8        1          1×1, sigmoid; scores 1×1
-    fine     2, 4     32, 96     of crops: two 3×3 s2
-    fine     4        96         SCTF: 2 residual units of two 3×3; ISCTF: three 3×3
+    fine     2, 4     32, 128    of crops: two 3×3 s2
+    fine     4        128        SCTF: 2 residual units of 3×3 and 1×1; ISCTF: two 3×3
     head     4        classes    1×1, fused with the coarse scores
 """
 
@@ -39,10 +40,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.core import InputError
-from litescene.models.backbones.resnet import BasicBlock
-from litescene.models.blocks import ConvNormAct, pad_to_multiple, resize_to
+from litescene.models.blocks import pad_to_multiple
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.models.segmentation.sctf_columns import (
+    CoarseColumn,
+    ConnectedFine,
+    FineColumn,
+    ResidualFine,
+    middle,
+)
 from litescene.models.sparse_blocks import (
     best_blocks,
     cut_blocks,
@@ -53,113 +60,6 @@ from litescene.models.sparse_blocks import (
 )
 
 FINE_STRIDE, COARSE_STRIDE = 4, 8
-
-
-class CoarseColumn(nn.Module):
-    """Residual network with a top-down sum."""
-
-    widths = (32, 64, 128, 256)
-
-    def __init__(self, out_channels: int) -> None:
-        super().__init__()
-        first = self.widths[0]
-        self.stem = nn.Sequential(ConvNormAct(3, first, 3, 2), ConvNormAct(first, first, 3, 2))
-        self.stages = nn.ModuleList()
-        channels = first
-        for i, width in enumerate(self.widths):
-            blocks = BasicBlock(channels, width, 2 if i else 1), BasicBlock(width, width, 1)
-            self.stages.append(nn.Sequential(*blocks))
-            channels = width
-        self.lateral = nn.ModuleList([ConvNormAct(width, out_channels, 1) for width in self.widths])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×3×H×W to N×out×⌈H/4⌉×⌈W/4⌉."""
-        x = self.stem(x)
-        maps = []
-        for stage, lateral in zip(self.stages, self.lateral, strict=True):
-            x = stage(x)
-            maps.append(lateral(x))
-        y = maps.pop()
-        while maps:
-            y = maps[-1] + resize_to(y, maps.pop())
-        return y
-
-
-def _unpadded(in_channels: int, out_channels: int, stride: int = 1) -> ConvNormAct:
-    return ConvNormAct(in_channels, out_channels, 3, stride, padding=0)
-
-
-class ResidualUnit(nn.Module):
-    """Two unpadded 3×3 convolutions and the middle of their input."""
-
-    reach = 2
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = _unpadded(channels, channels)
-        self.second = ConvNormAct(channels, channels, padding=0, activation=None)
-        self.out = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """K×C×h×w to K×C×(h - 4)×(w - 4)."""
-        return self.out(self.second(self.first(x)) + _middle(x, self.reach))
-
-
-def _middle(x: Tensor, margin: int) -> Tensor:
-    return x[..., margin:-margin, margin:-margin] if margin else x
-
-
-class FineColumn(nn.Module):
-    """Crops of the picture to class scores at stride 4, without any padding.
-
-    `reach` is how many cells of stride 4 a score sees around itself. A crop of
-    (4m + 4)×(4m + 4) pixels gives (m - 2·reach)×(m - 2·reach) scores.
-    """
-
-    reach: int
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.stem = nn.Sequential(_unpadded(3, 32, 2), _unpadded(32, width, 2))
-
-    def forward(self, picture: Tensor, context: Tensor | None) -> Tensor:
-        """Crops and, where the column is connected to the coarse one, m×m maps from there."""
-        raise NotImplementedError
-
-
-class ResidualFine(FineColumn):
-    """Fine column of SCTF: residual units."""
-
-    def __init__(self, num_classes: int, width: int = 96, count: int = 2) -> None:
-        super().__init__(width)
-        self.reach = count * ResidualUnit.reach
-        self.units = nn.Sequential(*[ResidualUnit(width) for _ in range(count)])
-        self.head = nn.Conv2d(width, num_classes, 1)
-
-    def forward(self, picture: Tensor, context: Tensor | None) -> Tensor:
-        """K×3×(4m + 4)×(4m + 4) to K×classes×(m - 2·reach)×(m - 2·reach)."""
-        return self.head(self.units(self.stem(picture)))
-
-
-class ConnectedFine(FineColumn):
-    """Fine column of ISCTF: plain layers, all of which the classifier sees."""
-
-    def __init__(self, num_classes: int, width: int = 96, count: int = 3) -> None:
-        super().__init__(width)
-        self.reach = count
-        self.layers = nn.ModuleList([_unpadded(width, width) for _ in range(count)])
-        self.head = nn.Conv2d((count + 1) * width, num_classes, 1)
-
-    def forward(self, picture: Tensor, context: Tensor | None) -> Tensor:
-        """K×3×(4m + 4)×(4m + 4) and K×width×m×m to K×classes×(m - 2·reach)×(m - 2·reach)."""
-        x = self.stem(picture)
-        x = x if context is None else x + context
-        seen = [_middle(x, self.reach)]
-        for i, layer in enumerate(self.layers, start=1):
-            x = layer(x)
-            seen.append(_middle(x, self.reach - i))
-        return self.head(torch.cat(seen, 1))
 
 
 class SparseCoarseToFine(SegmentationNetwork):
@@ -252,7 +152,7 @@ class SparseCoarseToFine(SegmentationNetwork):
         margin = reach // 2 + 1
         context = self.cross(features)
         context = self._surrounded(context, active, self.block // COARSE_STRIDE, margin)
-        return self.fine(wide, _middle(_doubled(context), 2 * margin - reach))
+        return self.fine(wide, middle(_doubled(context), 2 * margin - reach))
 
     @staticmethod
     def _surrounded(x: Tensor, active: Tensor | None, step: int, margin: int) -> Tensor:
@@ -275,7 +175,7 @@ _PAPER = "Spatial sparsity, arXiv 1712.00213"
     paper=_PAPER,
     year=2017,
     size=(512, 1024),
-    parameters={11: 3_198_711, 19: 3_200_007},
+    parameters={11: 3_204_503, 19: 3_206_055},
 )
 def sctf(
     num_classes: int = 11,
@@ -303,7 +203,7 @@ def sctf(
     paper=_PAPER,
     year=2017,
     size=(512, 1024),
-    parameters={11: 3_124_983, 19: 3_128_583},
+    parameters={11: 3_182_359, 19: 3_185_959},
     published={"cityscapes test mIoU": 72.9},
 )
 def isctf(
