@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.models.blocks import ConvNormAct, NormAct
-from litescene.ops import PReLU
+from litescene.ops import DepthwiseConv2d, PReLU
 
 GROUPS = 4
 
@@ -42,7 +42,7 @@ class EESP(nn.Module):
         width = out_channels // GROUPS
         self.reduce = ConvNormAct(in_channels, width, 1, groups=GROUPS, activation=PReLU)
         self.branches = nn.ModuleList(
-            [nn.Conv2d(width, width, 3, stride, d, d, width, bias=False) for d in _dilations(limit)]
+            [DepthwiseConv2d(width, (3, 3), stride, (d, d), (d, d)) for d in _dilations(limit)]
         )
         self.mix = NormAct(out_channels, PReLU)
         self.expand = ConvNormAct(out_channels, out_channels, 1, groups=GROUPS, activation=None)

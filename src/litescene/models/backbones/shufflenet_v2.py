@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.models.blocks import channel_shuffle
+from litescene.ops import DepthwiseConv2d
 
 BN_EPS = 1e-3
 BN_MOMENTUM = 0.03
@@ -64,24 +65,8 @@ def _pointwise(c_in: int, c_out: int) -> list[nn.Module]:
     return [nn.Conv2d(c_in, c_out, 1, bias=False), _batch_norm(c_out), nn.ReLU(inplace=True)]
 
 
-class DepthwiseConv(nn.Conv2d):
-    """3×3 convolution of every channel by itself, without bias."""
-
-    def __init__(self, channels: int, stride: int) -> None:
-        super().__init__(channels, channels, 3, stride, 1, groups=channels, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×C×H×W to N×C×⌈H/stride⌉×⌈W/stride⌉."""
-        if self.stride[0] > 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
-            # oneDNN's strided depthwise backward is about six times slower in bfloat16 than in
-            # float32 (measured: 49 against 8.5 ms for 16×60×80×80).
-            with torch.autocast("cpu", enabled=False):
-                return super().forward(x.float()).to(x.dtype)
-        return super().forward(x)
-
-
 def _depthwise(channels: int, stride: int) -> list[nn.Module]:
-    return [DepthwiseConv(channels, stride), _batch_norm(channels)]
+    return [DepthwiseConv2d(channels, (3, 3), stride, (1, 1)), _batch_norm(channels)]
 
 
 class ShuffleUnit(nn.Module):

@@ -15,6 +15,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from litescene.models.blocks import Activation, ConvNormAct, relu
+from litescene.ops import DepthwiseConv2d
 
 
 class _Separable(nn.Sequential):
@@ -28,7 +29,7 @@ class _Separable(nn.Sequential):
         activation: Activation | None = relu,
     ) -> None:
         super().__init__(
-            nn.Conv2d(in_channels, in_channels, 3, stride, 1, groups=in_channels, bias=False),
+            DepthwiseConv2d(in_channels, (3, 3), stride, (1, 1)),
             ConvNormAct(in_channels, out_channels, 1, activation=activation),
         )
 

@@ -26,6 +26,7 @@ from litescene.models.backbones.shufflenet_v2 import BN_EPS, BN_MOMENTUM, Shuffl
 from litescene.models.detection.anchor_head import AnchorHead, Anchors
 from litescene.models.registry import register
 from litescene.models.spec import InputSpec
+from litescene.ops import DepthwiseConv2d
 
 PAD_VALUE = 114 / 255
 """The letterbox grey after normalisation (RGB / 255)."""
@@ -49,7 +50,7 @@ class DepthwiseBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(c_in, c_in, 3, stride, 1, groups=c_in, bias=False)
+        self.conv1 = DepthwiseConv2d(c_in, (3, 3), stride, (1, 1))
         self.bn1 = nn.BatchNorm2d(c_in, eps=BN_EPS, momentum=BN_MOMENTUM)
         self.conv2 = nn.Conv2d(c_in, c_out, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(c_out, eps=BN_EPS, momentum=BN_MOMENTUM)

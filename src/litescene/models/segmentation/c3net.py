@@ -34,7 +34,7 @@ from litescene.models.blocks import ConvNormAct, pad_to_multiple, resize_to
 from litescene.models.registry import register
 from litescene.models.segmentation.espnet import EPS, ESP, Encoder, ESPNet, Unit
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import PReLU
+from litescene.ops import DepthwiseConv2d, PReLU
 
 DEPTHS = (2, 8)
 
@@ -48,7 +48,7 @@ class C3Branch(nn.Sequential):
         super().__init__(
             ConvNormAct(n, n, (length, 1), groups=n, activation=PReLU, eps=EPS),
             ConvNormAct(n, n, (1, length), groups=n, activation=None, eps=EPS),
-            nn.Conv2d(n, n, 3, 1, dilation, dilation, n, bias=False),
+            DepthwiseConv2d(n, (3, 3), 1, (dilation, dilation), (dilation, dilation)),
             nn.Conv2d(n, out_channels, 1, bias=False),
         )
 

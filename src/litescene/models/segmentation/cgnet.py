@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import PReLU
+from litescene.ops import DepthwiseConv2d, PReLU
 
 EPS = 1e-3
 
@@ -49,10 +49,9 @@ class LocalSurround(nn.Module):
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
-        self.local = nn.Conv2d(channels, channels, 3, 1, 1, 1, channels, bias=False)
-        self.surround = nn.Conv2d(
-            channels, channels, 3, 1, dilation, dilation, channels, bias=False
-        )
+        wide = (dilation, dilation)
+        self.local = DepthwiseConv2d(channels, (3, 3), 1, (1, 1))
+        self.surround = DepthwiseConv2d(channels, (3, 3), 1, wide, wide)
         self.norm = NormAct(2 * channels, PReLU, eps=EPS)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -182,6 +182,9 @@ class SegmentationTask:
         """Main head on the batch's grid of pixels; training heads on every second of them."""
         network: Any = model
         x = input_spec_of(network).normalised(batch.images)
+        if torch.is_autocast_enabled(self.device.type):
+            # Networks that concatenate the picture would go on in float32 from there.
+            x = x.to(torch.get_autocast_dtype(self.device.type))
         outputs: dict[str, Tensor] = model(x.contiguous(memory_format=torch.channels_last))
         size = (int(batch.labels.shape[1]), int(batch.labels.shape[2]))
         coarse = batch.grid.coarser(2)
@@ -230,9 +233,15 @@ class SegmentationTask:
 
 @torch.inference_mode()
 def evaluate_segmentation(
-    model: nn.Module, data: SegmentationData, device: torch.device
+    model: nn.Module,
+    data: SegmentationData,
+    device: torch.device,
+    table: NDArray[np.uint8] | None = None,
 ) -> dict[str, Any]:
-    """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes."""
+    """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes.
+
+    `table` takes the network's labels to the data's, where they are not the same.
+    """
     matrix = ConfusionMatrix(data.taxonomy)
     spec = input_spec_of(model)
     for index in range(len(data)):
@@ -240,5 +249,5 @@ def evaluate_segmentation(
         x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
         logits = model(spec.normalised(x).contiguous(memory_format=torch.channels_last))
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
-        matrix.add(np.asarray(predicted), labels)
+        matrix.add(predicted if table is None else table[predicted], labels)
     return matrix.to_dict()
