@@ -15,7 +15,7 @@ def best_blocks(need: Tensor, share: float) -> Tensor:
 
     Args:
         need: N×R×C.
-        share: of the blocks of a picture, to a thousandth, above 0 and at most 1; rounded up.
+        share: of the blocks of a picture in thousandths, 0.001 to 1; their number is rounded up.
 
     Returns:
         ⌈share·R·C⌉ numbers for each picture, N·K in all.

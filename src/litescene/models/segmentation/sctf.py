@@ -81,10 +81,9 @@ class SparseCoarseToFine(SegmentationNetwork):
         training_share: float = 1.0,
     ) -> None:
         super().__init__()
-        if not (0 < share <= 1 and 0 < training_share <= 1):
+        if not (0.001 <= share <= 1 and 0.001 <= training_share <= 1):
             raise InputError(
-                f"share = {share}, training_share = {training_share}: "
-                "give shares above 0 and at most 1"
+                f"share = {share}, training_share = {training_share}: give shares of 0.001 to 1"
             )
         if block < COARSE_STRIDE or block % COARSE_STRIDE:
             raise InputError(f"block = {block}: give a multiple of {COARSE_STRIDE}")
