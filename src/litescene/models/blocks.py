@@ -193,7 +193,10 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
     """`x` with its last row and column repeated until its sides are multiples of `divisor`."""
     height, width = x.shape[-2:]
     below, right = -height % divisor, -width % divisor
-    return F.pad(x, (0, right, 0, below), mode="replicate")
+    if not torch.jit.is_tracing() and below == right == 0:
+        return x
+    # autocast pads in float32, and all that follows would stay in it
+    return F.pad(x, (0, right, 0, below), mode="replicate").to(x.dtype)
 
 
 def pad_as_tensorflow(x: Tensor) -> Tensor:
@@ -270,4 +273,4 @@ def max_unpool(x: Tensor, place: Tensor) -> Tensor:
     """N×C×h×w to N×C×2h×2w with the values at the places of the maxima, 0 elsewhere."""
     if torch.onnx.is_in_onnx_export():
         return F.pixel_shuffle((x[:, :, None] * place).flatten(1, 2), 2)
-    return F.max_unpool2d(x, place, (2, 2))
+    return F.max_unpool2d(x, place, (2, 2)).to(x.dtype)  # autocast makes it float32
