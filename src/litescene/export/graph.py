@@ -83,3 +83,5 @@ def _silence() -> None:
     # that the trace may not generalise, which is what the parity proof is for.
     warnings.simplefilter("ignore", DeprecationWarning)
     warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
+    # Slices with a step are not computed beforehand: runtimes do that.
+    warnings.filterwarnings("ignore", "Constant folding")

@@ -169,6 +169,7 @@ class DSNet(SegmentationNetwork):
     """DSNet; its head is at full resolution."""
 
     divisor = 8
+    unpools = True
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

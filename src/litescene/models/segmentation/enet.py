@@ -190,6 +190,7 @@ class ENet(SegmentationNetwork):
     """ENet; its head is at full resolution."""
 
     divisor = 8
+    unpools = True
 
     def __init__(self, num_classes: int, layout: Layout) -> None:
         super().__init__()

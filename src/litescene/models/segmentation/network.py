@@ -17,11 +17,16 @@ class SegmentationNetwork(nn.Module):
     `divisor` is for networks whose strides need divisible sides and whose head is at full
     resolution: the picture's last row and column are repeated up to the next multiple, and the
     logits cut to the picture. All other networks resize a map to the one that it meets.
+
+    `unpools` says that the network pools with places (`blocks.max_pool_with_place`). Where two
+    values of a window differ in their last digits only, each engine may find another place, and
+    the pixels around move; the proof of an export knows it from here.
     """
 
     input_spec = InputSpec()
     align_corners = False
     divisor = 1
+    unpools = False
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Normalised N×3×H×W to `logits` N×classes×h×w at the head's own stride.
