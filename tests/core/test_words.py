@@ -101,6 +101,22 @@ def test_a_taxonomy_finds_indices_and_refuses_nonsense() -> None:
         Taxonomy("x", ("a",), ())
 
 
+def test_labels_of_one_taxonomy_are_those_of_another_but_for_void() -> None:
+    plain = Taxonomy("p", ("a", "b"), distinct_colors(2))
+    with_void = Taxonomy("v", ("void", "a", "b"), distinct_colors(3))
+    table = with_void.labels_in(plain)
+    assert table is not None
+    assert table[[0, 1, 2, 3, 255]].tolist() == [255, 0, 1, 255, 255]
+    same = plain.labels_in(Taxonomy("other", ("a", "b"), distinct_colors(2)))
+    assert same is not None
+    assert same[[0, 1, 2]].tolist() == [0, 1, 255]
+    own = with_void.labels_in(with_void)
+    assert own is not None
+    assert own[[0, 1, 2]].tolist() == [0, 1, 2]
+    assert plain.labels_in(with_void) is None
+    assert plain.labels_in(Taxonomy("turned", ("b", "a"), distinct_colors(2))) is None
+
+
 def test_distinct_colours_are_distinct() -> None:
     colors = distinct_colors(80)
     assert len(set(colors)) == 80

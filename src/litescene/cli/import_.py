@@ -9,6 +9,7 @@ import typer
 
 from litescene.cli.options import parse_size
 from litescene.core.errors import InputError, MissingExtraError
+from litescene.core.taxonomy import VOID
 from litescene.runtime.engines import installed
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ EXAMPLES = (
     "litescene import pp_liteseg_t model.pdparams -o pp_liteseg.safetensors --size 768x1536",
     "litescene import enet_pytorch ENet -o enet.safetensors --classes void+cityscapes19",
 )
-_VOID = "void"
 
 
 def command(
@@ -72,9 +72,9 @@ def _classes(text: str) -> Taxonomy:
     from litescene.training.foreign import with_void
 
     first, _, second = text.partition("+")
-    if first == _VOID and second:
+    if first == VOID and second:
         return with_void(read_taxonomy(second), first=True)
-    if second == _VOID:
+    if second == VOID:
         return with_void(read_taxonomy(first))
     return read_taxonomy(text)
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 IGNORE = 255
 """Label of pixels without a class, everywhere inside."""
 
+VOID = "void"
+"""Name of the class of everything else, which some published networks predict."""
+
 
 @dataclass(frozen=True, slots=True)
 class Taxonomy:
@@ -45,6 +48,19 @@ class Taxonomy:
         """Indices of those of `names` that this taxonomy has, ascending."""
         wanted = set(names)
         return tuple(i for i, name in enumerate(self.names) if name in wanted)
+
+    def labels_in(self, other: Taxonomy) -> NDArray[np.uint8] | None:
+        """Table of 256 from labels of this taxonomy to those of `other`; None if they do not fit.
+
+        They fit where both have the same names in the same order; a class `VOID` of this one that
+        the other has not becomes `IGNORE`.
+        """
+        kept = [i for i, name in enumerate(self.names) if name != VOID or name in other.names]
+        if tuple(self.names[i] for i in kept) != other.names:
+            return None
+        table = np.full(256, IGNORE, np.uint8)
+        table[kept] = np.arange(len(kept))
+        return table
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form, read back by `from_dict`."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
 from litescene.metrics.detection import BoxTruth, DetectionMetric
@@ -21,13 +24,15 @@ def evaluate_segmenter(
 ) -> dict[str, Any]:
     """Mean IoU, accuracy and IoU per class at the pictures' own sizes; see `ConfusionMatrix`.
 
-    The truth's taxonomy must have the classes of the segmenter's, in its order (`DataError`).
+    All samples have one taxonomy, with the classes of the segmenter's in its order (`DataError`).
+    Where the segmenter has a class `void` more, pixels that it takes for that count as missed.
     """
-    matrix = ConfusionMatrix(segmenter.taxonomy)
+    matrix: ConfusionMatrix | None = None
     for image, truth in samples:
-        require_same_classes(segmenter.taxonomy, truth.taxonomy)
-        matrix.add(segmenter(image).labels, truth.labels)
-    return matrix.to_dict()
+        table = common_labels(segmenter.taxonomy, truth.taxonomy)
+        matrix = matrix or ConfusionMatrix(truth.taxonomy)
+        matrix.add(table[segmenter(image).labels], truth.labels)
+    return (matrix or ConfusionMatrix(segmenter.taxonomy)).to_dict()
 
 
 def evaluate_detector(
@@ -43,10 +48,15 @@ def evaluate_detector(
     return metric.scores().to_dict()
 
 
-def require_same_classes(model: Taxonomy, data: Taxonomy) -> None:
-    """Raise a `DataError` unless both have the same class names in the same order."""
-    if model.names != data.names:
+def common_labels(model: Taxonomy, data: Taxonomy) -> NDArray[np.uint8]:
+    """Table of 256 from the model's labels to the data's; a `DataError` unless they fit.
+
+    See `Taxonomy.labels_in`.
+    """
+    table = model.labels_in(data)
+    if table is None:
         raise DataError(
             f"the model knows '{model.name}' ({', '.join(model.names)}), the data are labelled as "
             f"'{data.name}' ({', '.join(data.names)}); evaluate on data with the model's classes"
         )
+    return table

@@ -25,11 +25,12 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
         from litescene.training.tasks.segmentation import evaluate_segmentation
 
         data = open_segmentation(spec, split)
-        if data.taxonomy.names != taxonomy.names:
+        table = taxonomy.labels_in(data.taxonomy)
+        if table is None:
             raise DataError(
                 f"{path} knows '{taxonomy.name}', {spec} is labelled as '{data.taxonomy.name}'"
             )
-        return evaluate_segmentation(model, data, device)
+        return evaluate_segmentation(model, data, device, table)
     if card["task"] == "detection":
         from litescene.data.detection import open_detection
         from litescene.training.tasks.detection import evaluate_detection

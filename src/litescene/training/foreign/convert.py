@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import litescene
 from litescene.core import CAMVID, CITYSCAPES, CheckpointError, Taxonomy, UnknownNameError
+from litescene.core.taxonomy import VOID
 from litescene.models import create_model
 from litescene.training.checkpoint import save_checkpoint
 from litescene.training.foreign import bisenet, enet, espnet, espnet_v2, stdc
@@ -29,7 +30,6 @@ PUBLISHED: Mapping[str, Published] = {
 }
 """The networks whose official files can be read, by our name."""
 
-_VOID = "void"
 _DATA = {"camvid": CAMVID, "cityscapes": CITYSCAPES}
 
 
@@ -150,10 +150,10 @@ def with_void(taxonomy: Taxonomy, *, first: bool = False) -> Taxonomy:
     """The taxonomy and one more class, black, for all that has no name in it."""
     if first:
         return Taxonomy(
-            f"{_VOID}+{taxonomy.name}",
-            (_VOID, *taxonomy.names),
+            f"{VOID}+{taxonomy.name}",
+            (VOID, *taxonomy.names),
             ((0, 0, 0), *taxonomy.colors),
         )
     return Taxonomy(
-        f"{taxonomy.name}+{_VOID}", (*taxonomy.names, _VOID), (*taxonomy.colors, (0, 0, 0))
+        f"{taxonomy.name}+{VOID}", (*taxonomy.names, VOID), (*taxonomy.colors, (0, 0, 0))
     )
