@@ -33,7 +33,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in the generated parts of hand-written pages."""
-    parts: dict[str, Callable[[], str]] = {"verbs": verbs, "results": results, "front": front}
+    parts: dict[str, Callable[[], str]] = {
+        "verbs": verbs,
+        "results": results,
+        "front": front,
+        "imports": imports,
+    }
     for name, make in parts.items():
         mark = f"<!-- generated: {name} -->"
         if mark in markdown:
@@ -165,6 +170,36 @@ def flattened(record: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def shown(value: Any) -> str:
     """A value as the table shows it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def imports() -> str:
+    """Official code, licence, input and unused parts of every network that can be imported."""
+    from litescene.training.foreign import PUBLISHED
+
+    families: dict[int, list[str]] = {}
+    for name, source in PUBLISHED.items():
+        families.setdefault(id(source), []).append(name)
+    rows = []
+    for names in families.values():
+        source = PUBLISHED[names[0]]
+        specs = [source.input_spec, *source.input_of.values()]
+        code, _, branch = source.code.partition(" ")
+        rows.append(
+            [
+                ", ".join(f"`{name}`" for name in names),
+                f"[{code.removeprefix('https://github.com/')}]({code}) {branch}",
+                source.license,
+                "; for CamVid ".join(input_of(spec) for spec in specs),
+                ", ".join(f"`{part}`" for part in source.ignored) or "-",
+            ]
+        )
+    return table(["networks", "official code", "licence", "input", "left out"], rows)
+
+
+def input_of(spec: Any) -> str:
+    """Channel order, mean and standard deviation."""
+    mean, std = (", ".join(f"{value:.4g}" for value in values) for values in (spec.mean, spec.std))
+    return f"{'BGR' if spec.bgr else 'RGB'}, mean {mean}, std {std}"
 
 
 def verbs() -> str:
