@@ -3,7 +3,9 @@
 The same network runs with all blocks active (its fine column on the whole picture at once) and with
 a half, a quarter and an eighth of them, in PyTorch and in both engines of the runtime. The
 candidates alternate (A B C D A B C D …) on one picture in one process; figures are medians with
-quartiles of the times and of each round's ratio to the dense network. Weights are random: which
+quartiles of the times and of each round's ratio to the dense network, by the clock and in the
+processor time of this process, which other processes disturb less. The machine's load before and
+after is kept with the figures. Weights are random: which
 blocks are chosen does not change the time. Set OMP_NUM_THREADS for the number of cores.
 
     OMP_NUM_THREADS=1 python benchmarks/sparse_speed.py --json out.json
@@ -78,19 +80,24 @@ def quartiles(values: Sequence[float]) -> dict[str, float]:
     return {"median": middle, "q1": low, "q3": high, "min": min(values)}
 
 
+def ratios(values: Sequence[float], dense: Sequence[float]) -> dict[str, float]:
+    return quartiles([a / b for a, b in zip(values, dense, strict=True)])
+
+
 def compare(name: str, engine: str, size: tuple[int, int], rounds: int) -> dict[str, Any]:
     """Alternate the shares on one picture."""
     picture = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
     runs = prepare(name, engine, size)
     for run in runs.values():
         run(picture)
-    times: dict[float, list[float]] = {share: [] for share in runs}
+    wall: dict[float, list[float]] = {share: [] for share in runs}
+    processor: dict[float, list[float]] = {share: [] for share in runs}
     for _ in range(rounds):
         for share, run in runs.items():
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             run(picture)
-            times[share].append((time.perf_counter() - began) * 1e3)
-    dense = times[1.0]
+            wall[share].append((time.perf_counter() - began) * 1e3)
+            processor[share].append((time.process_time() - busy) * 1e3)
     macs = {share: profile(network(name, share), size).macs for share in SHARES}
     return {
         "network": name,
@@ -103,28 +110,35 @@ def compare(name: str, engine: str, size: tuple[int, int], rounds: int) -> dict[
                 "share": share,
                 "macs": macs[share],
                 "macs_ratio": macs[share] / macs[1.0],
-                "ms": quartiles(values),
-                "ratio": quartiles([a / b for a, b in zip(values, dense, strict=True)]),
+                "ms": quartiles(wall[share]),
+                "ratio": ratios(wall[share], wall[1.0]),
+                "processor_ms": quartiles(processor[share]),
+                "processor_ratio": ratios(processor[share], processor[1.0]),
             }
-            for share, values in times.items()
+            for share in runs
         ],
     }
 
 
+def spread(found: dict[str, float], digits: int) -> str:
+    median, low, high = (f"{found[key]:.{digits}f}" for key in ("median", "q1", "q3"))
+    return f"{median} ({low} to {high})"
+
+
 def show(results: Sequence[dict[str, Any]]) -> None:
-    print("| network | size | engine | share active | GMACs (ratio) | ms | time to dense |")
-    print("|---" * 7 + "|")
+    heads = "network | size | engine | share active | GMACs (ratio) | ms | to dense"
+    print(f"| {heads} | processor ms | to dense |")
+    print("|---" * 9 + "|")
     for r in results:
         for s in r["shares"]:
-            t, q = s["ms"], s["ratio"]
+            keys = ("ms", "ratio", "processor_ms", "processor_ratio")
             cells = [
                 r["network"],
                 f"{r['size'][1]}×{r['size'][0]}",
                 r["engine"],
                 f"{100 * s['share']:g} %",
                 f"{s['macs'] / 1e9:.2f} ({s['macs_ratio']:.2f})",
-                f"{t['median']:.1f} ({t['q1']:.1f} to {t['q3']:.1f})",
-                f"{q['median']:.2f} ({q['q1']:.2f} to {q['q3']:.2f})",
+                *(spread(s[key], 2 if "ratio" in key else 1) for key in keys),
             ]
             print(f"| {' | '.join(cells)} |")
 
@@ -139,6 +153,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(THREADS)
     size = (given.size[0], given.size[1])
+    before = os.getloadavg()
     results = [
         compare(name, engine, size, given.rounds)
         for name in given.networks
@@ -146,7 +161,10 @@ def main() -> None:
     ]
     show(results)
     if given.json:
-        record = {"machine": provenance() | {"threads": THREADS}, "results": results}
+        record = {
+            "machine": provenance() | {"threads": THREADS, "load": [before, os.getloadavg()]},
+            "results": results,
+        }
         write_atomic(given.json, json.dumps(record, indent=2) + "\n")
 
 
