@@ -2,8 +2,8 @@
 
 `models.md` comes from the registry, the shipped bundles and the result files; a line
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
-`results` (from `benchmarks/results/*.json`) or `front` (from the record of `litescene bench` there
-and the results of training).
+`results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
+and the results of training) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from comparison import comparison, figure, table
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -46,18 +47,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return markdown
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def models_page() -> str:
     """Every registered network with published and measured figures; every shipped bundle."""
     from litescene.models import list_models, variant
     from litescene.runtime.catalog import shipped
 
-    found = [variant(name) for name in list_models()]
+    others = set(list_models()) - set(list_models(task="segmentation"))
+    found = [variant(name) for name in sorted(others)]
     rows = [
         [
             f"`{v.name}`",
@@ -70,7 +66,8 @@ def models_page() -> str:
         for v in found
     ]
     head = ["name", "task", "paper", "default size", "parameters at inference", "published"]
-    parts = ["# Models", "## Networks", table(head, rows), "## Shipped bundles"]
+    parts = ["# Models", "## Segmentation networks", comparison()]
+    parts += ["## Other networks", table(head, rows), "## Shipped bundles"]
     bundles = [
         [
             f"`{entry.name}`",
@@ -114,11 +111,6 @@ def evaluation(name: str, record: Mapping[str, Any]) -> str:
         rows = [[c, figure(v), figure(whole[c])] for c, v in metrics["ap50_per_class"].items()]
         classes = table(["class", "AP50", "AP"], rows)
     return f"### {name}\n\n{said}: {total}. ({where})\n\n{classes}"
-
-
-def figure(value: float | None) -> str:
-    """Three decimals, or a dash where there is none."""
-    return "-" if value is None else f"{value:.3f}"
 
 
 def results() -> str:

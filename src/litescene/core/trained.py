@@ -22,6 +22,8 @@ from litescene.core.errors import DataError
 RESULTS = Path(__file__).parent.parent / "results"
 COMMON = "segmentation_common"
 """The protocol by which all networks of a task were trained alike."""
+SHORT = "segmentation_short"
+"""The same with fewer epochs, for networks whose full training could not be afforded."""
 
 
 @dataclass(frozen=True, slots=True)
