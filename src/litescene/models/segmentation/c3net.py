@@ -40,14 +40,17 @@ DEPTHS = (2, 8)
 
 
 class C3Branch(nn.Sequential):
-    """Concentration by two 1-D convolutions that fill the holes of the dilated one after them."""
+    """Concentration by two 1-D convolutions that fill the holes of the dilated one after them.
+
+    Its two batch norms have eps 1e-5, unlike all others of the network.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:
         length = 2 * dilation - 1
         n = in_channels
         super().__init__(
-            ConvNormAct(n, n, (length, 1), groups=n, activation=PReLU, eps=EPS),
-            ConvNormAct(n, n, (1, length), groups=n, activation=None, eps=EPS),
+            ConvNormAct(n, n, (length, 1), groups=n, activation=PReLU),
+            ConvNormAct(n, n, (1, length), groups=n, activation=None),
             DepthwiseConv2d(n, (3, 3), 1, (dilation, dilation), (dilation, dilation)),
             nn.Conv2d(n, out_channels, 1, bias=False),
         )
