@@ -74,7 +74,7 @@ def row(facts: Variant, runs: Mapping[str, TrainedRun]) -> list[str]:
     common, short = (reached(runs[p]) if p in runs else "-" for p in (COMMON, SHORT))
     return [
         f"`{facts.name}`",
-        f"{facts.paper} ({facts.year})",
+        facts.paper if str(facts.year) in facts.paper else f"{facts.paper} ({facts.year})",
         f"{facts.parameters[11] / 1e6:.3f}",
         f"{macs(facts, runs.values()) / 1e9:.2f}",
         common if runs else "not trained yet",

@@ -15,6 +15,7 @@ import litescene
 from litescene.core import CAMVID, Contract, Trajectory
 from litescene.core.trained import COMMON
 from litescene.media.trajectory_files import write_tum
+from litescene.models import list_models
 from litescene.runtime import write_metadata
 from litescene.runtime.catalog import shipped
 from litescene.runtime.machine import inspect_machine
@@ -216,10 +217,16 @@ def test_models_shows_what_training_reached(call: Any, place: Path) -> None:
     (place / "results/segmentation/pp_liteseg_b.json").write_text(text)
     words = ("models", "--task", "segmentation", "--results", "results")
     (line,) = [x for x in call(*words).out.splitlines() if x.startswith("pp_liteseg_b")]
-    assert "0.615" in line.split()
+    assert line.split()[1:4] == ["0.615", "-", "0.700"]
     listed = {e["name"]: e["trained"] for e in json.loads(call(*words, "--json").out)["networks"]}
     assert listed["pp_liteseg_b"] == {COMMON: 0.615, "long": 0.7}
     assert listed["pp_liteseg_t"] == {}
+
+
+def test_models_names_every_network_in_lines_that_fit_a_terminal(call: Any) -> None:
+    lines = call("models", "--task", "segmentation").out.splitlines()
+    assert {line.split()[0] for line in lines if line} >= set(list_models(task="segmentation"))
+    assert max(map(len, lines)) <= 110
 
 
 def test_models_counts_the_layers_of_a_network(call: Any) -> None:

@@ -13,7 +13,7 @@ from litescene.cli.options import JsonSwitch, Results
 from litescene.cli.table import format_table, number
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
-from litescene.core.trained import COMMON, RESULTS, trained_runs
+from litescene.core.trained import COMMON, RESULTS, SHORT, trained_runs
 from litescene.runtime.catalog import ShippedBundle, shipped
 from litescene.runtime.engines import installed
 
@@ -24,8 +24,6 @@ EXAMPLES = (
 )
 HIGHLIGHTS = ("mean_iou", "ap50", "ap")
 """Figures of a card that the table shows, the first that is there."""
-
-LONGEST_PAPER = 48
 
 
 def command(
@@ -46,9 +44,10 @@ def command(
 ) -> None:
     """List the shipped models and, where PyTorch is installed, the networks to train.
 
-    The mean IoU of a network is the one that its training by the task's common recipe reached;
-    those of other trainings stand in the JSON. Parameters are those at inference. Of --layers,
-    MACs are multiply-accumulates of convolutions and linear layers at batch 1.
+    Common, short and own are the mean IoU that trainings reached: by the recipe that is common to
+    all networks of the task, by its short form, and the best by any other; the JSON names them
+    all. Parameters are those at inference. Of --layers, MACs are multiply-accumulates of
+    convolutions and linear layers at batch 1.
     """
     if layers is not None:
         _layers(layers, as_json)
@@ -61,7 +60,7 @@ def command(
     _print_bundles(bundles)
     if networks:
         print()
-        _print_networks(networks)
+        _print_networks(networks, with_task=task is None)
     else:
         print("\nNetworks to train: pip install 'litescene[train]'")
 
@@ -111,27 +110,23 @@ def _print_bundles(bundles: list[dict[str, Any]]) -> None:
     print(format_table(["name", "task", "classes", "trained at", "MB", "accuracy"], rows))
 
 
-def _print_networks(networks: list[dict[str, Any]]) -> None:
+def _print_networks(networks: list[dict[str, Any]], with_task: bool) -> None:
     print("Networks, for recipes and `litescene.models.create_model`:")
-    rows = [
-        [
-            n["name"],
-            n["task"],
-            number(n["trained"].get(COMMON)),
-            _size(n),
-            _parameters(n),
-            str(n["year"]),
-            _shortened(n["paper"]),
-        ]
-        for n in networks
-    ]
-    head = ["name", "task", "mean IoU", "size", "parameters", "year", "paper"]
+    head = ["name", "common", "short", "own", "M params", "size", "paper"]
+    rows = [[n["name"], *_reached(n), _parameters(n), _size(n), n["paper"]] for n in networks]
+    if with_task:
+        head.insert(1, "task")
+        for row, network in zip(rows, networks, strict=True):
+            row.insert(1, network["task"])
     print(format_table(head, rows))
-    print(f"\nmean IoU: trained by the recipe {COMMON}")
+    print(f"\nmean IoU by the recipes {COMMON} and {SHORT}, and the best by another one")
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST_PAPER else text[: LONGEST_PAPER - 3].rstrip() + "..."
+def _reached(network: dict[str, Any]) -> list[str]:
+    """Mean IoU by the common recipe, by its short form, and the best by any other."""
+    others = dict(network["trained"])
+    common, short = others.pop(COMMON, None), others.pop(SHORT, None)
+    return [number(common), number(short), number(max(others.values(), default=None))]
 
 
 def _layers(name: str, as_json: bool) -> None:
@@ -177,4 +172,4 @@ def _best(bundle: dict[str, Any]) -> str:
 
 def _parameters(network: dict[str, Any]) -> str:
     counts = list(network["parameters"].values())
-    return f"{counts[0]:,}" if counts else "-"
+    return number(counts[0] / 1e6 if counts else None, 2)

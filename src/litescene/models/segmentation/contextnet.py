@@ -72,7 +72,7 @@ class ContextNet(SegmentationNetwork):
         return {"logits": self.head(self.fusion(detail, self.context(quarter(x))))}
 
 
-_PAPER = "ContextNet, BMVC 2018, arXiv 1805.04554"
+_PAPER = "ContextNet, arXiv 1805.04554"
 
 
 @register(

@@ -119,7 +119,7 @@ class ERFNetEncoder(SegmentationNetwork):
         return {"logits": self.score(self.encoder(x))}
 
 
-_PAPER = "ERFNet, T-ITS 2018 (Efficient ConvNet, IV 2017)"
+_PAPER = "ERFNet, T-ITS 2018"
 
 
 @register(

@@ -129,7 +129,7 @@ class FastSCNN(SegmentationNetwork):
         return found
 
 
-_PAPER = "Fast-SCNN, BMVC 2019, arXiv 1902.04502"
+_PAPER = "Fast-SCNN, arXiv 1902.04502"
 
 
 @register(

@@ -129,7 +129,7 @@ def _with_mobilenet(num_classes: int) -> LightWeightRefineNet:
     return LightWeightRefineNet(num_classes, encoder, groups, refines)
 
 
-_PAPER = "Light-Weight RefineNet, BMVC 2018, arXiv 1810.03272"
+_PAPER = "Light-Weight RefineNet, arXiv 1810.03272"
 
 
 @register(

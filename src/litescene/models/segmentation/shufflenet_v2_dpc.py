@@ -159,7 +159,7 @@ class ShuffleNetV2Segmentation(SegmentationNetwork):
         return {"logits": self.classifier(self.context(self.encoder(x)))}
 
 
-_PAPER = "ShuffleNetV2 with DPC, SCIA 2019, arXiv 1902.07476"
+_PAPER = "ShuffleNetV2 with DPC, arXiv 1902.07476"
 
 
 @register(
