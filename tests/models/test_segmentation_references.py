@@ -75,6 +75,20 @@ ROWS = {
     ("PP-LiteSeg-B UAFM_ChAtten", "PaddleSeg (paddle 2.6.2)"): Row(
         "pp_liteseg_b", {"attention": "channel"}
     ),
+    ("PP-LiteSeg-T UAFM", "PaddleSeg (paddle 2.6.2)"): Row("pp_liteseg_t", {"attention": "sum"}),
+    ("PP-LiteSeg-T UAFM_SpAtten_S", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_t", {"attention": "spatial_mean"}
+    ),
+    ("PP-LiteSeg-T UAFM_ChAtten_S", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_t", {"attention": "channel_mean"}
+    ),
+    ("PP-LiteSeg-B UAFM", "PaddleSeg (paddle 2.6.2)"): Row("pp_liteseg_b", {"attention": "sum"}),
+    ("PP-LiteSeg-B UAFM_SpAtten_S", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_b", {"attention": "spatial_mean"}
+    ),
+    ("PP-LiteSeg-B UAFM_ChAtten_S", "PaddleSeg (paddle 2.6.2)"): Row(
+        "pp_liteseg_b", {"attention": "channel_mean"}
+    ),
     ("Fast-SCNN", "Tramac (unpatched)"): Row("fast_scnn", {"training_heads": False}),
     ("Fast-SCNN", "Tramac (FFM upsample patched to size)"): Row(
         "fast_scnn", {"training_heads": False}

@@ -21,7 +21,7 @@ def recipe(task: str, name: str, **options: Any) -> Recipe:
 @pytest.mark.parametrize(
     ("task", "name", "options", "message"),
     [
-        ("segmentation", "pp_liteseg_t", {"attention": "chanel"}, r"attention: .*'spatial' or 'ch"),
+        ("segmentation", "pp_liteseg_t", {"attention": "chanel"}, r"attention: .*'spatial', 'chan"),
         ("segmentation", "pp_liteseg_t", {"atention": "channel"}, r"'atention'; did you mean 'att"),
         ("segmentation", "pp_liteseg_t", {"num_classes": 19}, r"num_classes = 19, but .* 11 class"),
         ("segmentation", "yolov5_lite_e", {}, r"model\.name = 'yolov5_lite_e' is .* detection"),

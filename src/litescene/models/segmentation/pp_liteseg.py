@@ -7,6 +7,13 @@ Differences: the paper's text names two fusion modules, the official code has th
 and so have we. The official frozen scalar `_scale` = 1 inside the fusion is left out: it is a
 constant.
 
+Options switch the paper's parts off, as its ablation does: `attention="sum"` adds the maps instead
+of weighting them (UAFM), `context=False` leaves out SPPM, and `widths=(96, 96, 96)` is the decoder
+before FLD; these three numbers are the first author's (PaddleSeg issue 2384). SPPM gives as many
+channels as the first fusion. What stands in its place without it is not told; here x32 then goes
+through both convolutions of its fusion alone. The attentions `spatial_mean` and `channel_mean`,
+which know no maximum, are the official code's `UAFM_SpAtten_S` and `UAFM_ChAtten_S`.
+
     stage   stride   channels T / B   content
     STDC    2..32    32 .. 1024       STDC1 / STDC2, padding not counted in its average pooling
     SPPM    32       128              pooled to 1, 2, 4 bins, 1×1, resized, summed, 3×3
@@ -19,6 +26,7 @@ constant.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -31,7 +39,9 @@ from litescene.models.registry import register
 from litescene.models.segmentation.bisenet_blocks import Head
 from litescene.models.segmentation.network import SegmentationNetwork
 
-Attention = Literal["spatial", "channel"]
+Attention = Literal["spatial", "channel", "spatial_mean", "channel_mean", "sum"]
+Widths = tuple[int, int, int]
+"""Channels of the decoder on x8, x16 and x32."""
 
 
 class PyramidPooling(nn.Module):
@@ -56,43 +66,58 @@ class PyramidPooling(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Weight per pixel from the channel mean and maximum of both inputs."""
+    """Weight per pixel from the channel mean, and unless `mean_only` maximum, of both inputs."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, mean_only: bool = False) -> None:
         super().__init__()
-        self.mix = nn.Sequential(ConvNormAct(4, 2), ConvNormAct(2, 1, activation=None))
+        self.mean_only = mean_only
+        pooled = 2 if mean_only else 4
+        self.mix = nn.Sequential(ConvNormAct(pooled, 2), ConvNormAct(2, 1, activation=None))
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two N×C×h×w maps to N×1×h×w weights in 0..1."""
-        pooled = [f for m in (x, y) for f in (m.mean(1, keepdim=True), m.amax(1, keepdim=True))]
+        pooled: list[Tensor] = []
+        for source in (x, y):
+            pooled.append(source.mean(1, keepdim=True))
+            if not self.mean_only:
+                pooled.append(source.amax(1, keepdim=True))
         return torch.sigmoid(self.mix(torch.cat(pooled, 1)))
 
 
 class ChannelAttention(nn.Module):
-    """Weight per channel from the spatial mean and maximum of both inputs."""
+    """Weight per channel from the spatial mean, and unless `mean_only` maximum, of both inputs."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, mean_only: bool = False) -> None:
         super().__init__()
+        self.mean_only = mean_only
+        pooled = (2 if mean_only else 4) * channels
         self.mix = nn.Sequential(
-            ConvNormAct(4 * channels, channels // 2, 1, activation=leaky_relu),
+            ConvNormAct(pooled, channels // 2, 1, activation=leaky_relu),
             ConvNormAct(channels // 2, channels, 1, activation=None),
         )
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Two N×C×h×w maps to N×C×1×1 weights in 0..1."""
         pooled = [m.mean((2, 3), keepdim=True) for m in (x, y)]
-        pooled += [m.amax((2, 3), keepdim=True) for m in (x, y)]
+        if not self.mean_only:
+            pooled += [m.amax((2, 3), keepdim=True) for m in (x, y)]
         return torch.sigmoid(self.mix(torch.cat(pooled, 1)))
 
 
-_ATTENTIONS: dict[str, Callable[[int], nn.Module]] = {
+_ATTENTIONS: dict[str, Callable[[int], nn.Module | None]] = {
     "spatial": SpatialAttention,
     "channel": ChannelAttention,
+    "spatial_mean": partial(SpatialAttention, mean_only=True),
+    "channel_mean": partial(ChannelAttention, mean_only=True),
+    "sum": lambda channels: None,
 }
 
 
 class AttentionFusion(nn.Module):
-    """UAFM, section 3.2: z = a·conv(low) + (1 - a)·up(high), then a 3×3 convolution."""
+    """UAFM, section 3.2: z = a·conv(low) + (1 - a)·up(high), then a 3×3 convolution.
+
+    With the attention `sum` z = conv(low) + up(high).
+    """
 
     def __init__(self, low: int, high: int, out: int, attention: Attention) -> None:
         super().__init__()
@@ -106,28 +131,36 @@ class AttentionFusion(nn.Module):
         """N×low×h×w and N×high×h'×w' to N×out×h×w."""
         x = self.low(low)
         y = resize_to(high, x)
+        if self.attention is None:
+            return self.out(x + y)
         weight = self.attention(x, y)
         return self.out(x * weight + y * (1 - weight))
 
 
 class PPLiteSeg(SegmentationNetwork):
-    """PP-LiteSeg; `fusion` and `heads` are widths on x8, x16, x32."""
+    """PP-LiteSeg; `widths` of the fusions and `heads` are channels on x8, x16, x32."""
 
     def __init__(
         self,
         num_classes: int,
         repeats: Sequence[int],
-        fusion: Sequence[int],
         heads: Sequence[int],
+        *,
+        widths: Widths,
         attention: Attention = "spatial",
+        context: bool = True,
         training_heads: bool = True,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.encoder = STDC(repeats, count_border=False)
-        self.context = PyramidPooling(1024, 128)
-        x8, x16, x32 = fusion
-        self.fuse32 = AttentionFusion(1024, 128, x32, attention)
+        x8, x16, x32 = widths
+        self.context = PyramidPooling(1024, x32) if context else None
+        self.fuse32: nn.Module
+        if context:
+            self.fuse32 = AttentionFusion(1024, x32, x32, attention)
+        else:
+            self.fuse32 = nn.Sequential(ConvNormAct(1024, x32), ConvNormAct(x32, x32))
         self.fuse16 = AttentionFusion(512, x32, x16, attention)
         self.fuse8 = AttentionFusion(256, x16, x8, attention)
         self.head8 = Head(x8, heads[0], num_classes)
@@ -139,7 +172,7 @@ class PPLiteSeg(SegmentationNetwork):
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 8; in training `aux_x16` and `aux_x32`."""
         *_, x8, x16, x32 = self.encoder(x)
-        f32 = self.fuse32(x32, self.context(x32))
+        f32 = self.fuse32(x32) if self.context is None else self.fuse32(x32, self.context(x32))
         f16 = self.fuse16(x16, f32)
         found = {"logits": self.head8(self.fuse8(x8, f16))}
         if self.training and self.training_heads:
@@ -161,10 +194,23 @@ _PAPER = "PP-LiteSeg, arXiv 2204.02681"
     published={"camvid test mIoU (720×960)": 73.3, "cityscapes val mIoU": 73.1},
 )
 def pp_liteseg_t(
-    num_classes: int = 11, *, attention: Attention = "spatial", training_heads: bool = True
+    num_classes: int = 11,
+    *,
+    attention: Attention = "spatial",
+    context: bool = True,
+    widths: Widths = (32, 64, 128),
+    training_heads: bool = True,
 ) -> PPLiteSeg:
     """PP-LiteSeg-T: STDC1 encoder."""
-    return PPLiteSeg(num_classes, STDC1, (32, 64, 128), (32, 64, 64), attention, training_heads)
+    return PPLiteSeg(
+        num_classes,
+        STDC1,
+        (32, 64, 64),
+        widths=widths,
+        attention=attention,
+        context=context,
+        training_heads=training_heads,
+    )
 
 
 @register(
@@ -178,7 +224,20 @@ def pp_liteseg_t(
     published={"camvid test mIoU (720×960)": 75.0, "cityscapes val mIoU": 75.3},
 )
 def pp_liteseg_b(
-    num_classes: int = 11, *, attention: Attention = "spatial", training_heads: bool = True
+    num_classes: int = 11,
+    *,
+    attention: Attention = "spatial",
+    context: bool = True,
+    widths: Widths = (64, 96, 128),
+    training_heads: bool = True,
 ) -> PPLiteSeg:
     """PP-LiteSeg-B: STDC2 encoder."""
-    return PPLiteSeg(num_classes, STDC2, (64, 96, 128), (64, 64, 64), attention, training_heads)
+    return PPLiteSeg(
+        num_classes,
+        STDC2,
+        (64, 64, 64),
+        widths=widths,
+        attention=attention,
+        context=context,
+        training_heads=training_heads,
+    )
