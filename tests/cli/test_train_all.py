@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from litescene.training.comparison import _claimed
+from litescene.training.comparison import claimed
 from litescene.training.run_folder import RunFolder
 
 ALL = ("train", "--all", "segmentation")
@@ -45,7 +45,7 @@ def test_every_chosen_network_is_trained_once(call: Any, short: Path, place: Pat
 def test_a_network_that_another_process_trains_is_left_to_it(
     call: Any, short: Path, place: Path
 ) -> None:
-    with _claimed(RunFolder(place / "runs/tiny/fast_scnn")) as ours:
+    with claimed(RunFolder(place / "runs/tiny/fast_scnn")) as ours:
         assert ours
         done = call(*ALL, short, *TWO)
     assert done.code == 0, done.err

@@ -46,11 +46,11 @@ def train_networks(
     failures: dict[str, str] = {}
     for name, facts in networks.items():
         folder = RunFolder(out / name)
-        with _claimed(folder) as ours:
+        with claimed(folder) as ours:
             if not ours or name in trained_by(recipe.name, recipe.task, results):
                 continue
             try:
-                _train(recipe_of(recipe, name), folder, follow)
+                train_or_resume(recipe_of(recipe, name), folder, follow)
             except DivergedError as error:
                 failures[name] = str(error)
                 continue
@@ -63,16 +63,17 @@ def recipe_of(recipe: Recipe, name: str) -> Recipe:
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
 
 
-def _train(
+def train_or_resume(
     recipe: Recipe, folder: RunFolder, follow: Callable[[Trainer, Callable[[], None]], None]
 ) -> None:
+    """Train in a folder, or go on after the last finished epoch of the run that it holds."""
     begun = (folder.path / "recipe.json").exists()
     trainer = Trainer(folder.recipe() if begun else recipe, folder.path)
     follow(trainer, trainer.resume if begun else trainer.start)
 
 
 @contextmanager
-def _claimed(folder: RunFolder) -> Iterator[bool]:
+def claimed(folder: RunFolder) -> Iterator[bool]:
     """Whether the folder is ours until the end of the block; another process may hold it."""
     folder.path.mkdir(parents=True, exist_ok=True)
     with (folder.path / "claim.lock").open("w") as file:
@@ -82,6 +83,15 @@ def _claimed(folder: RunFolder) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def is_finished(folder: RunFolder) -> bool:
+    """Whether the folder holds a run that came to its last epoch."""
+    file = folder.path / "last.json"
+    if not file.exists():
+        return False
+    card = json.loads(file.read_text("utf-8"))
+    return bool(card["result"]["epoch"] == card["recipe"]["epochs"])
 
 
 def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
