@@ -20,7 +20,7 @@ import json
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ def latency(
             file = Path(folder) / f"{name}.onnx"
             bundle = export_checkpoint(run.path / "last.safetensors", file)
             paths[name], chosen = runtime_path(bundle, job, image)
+            job = replace(job, engine=chosen)  # the same for all
             found[name] = {"bundle_bytes": file.stat().st_size, "engine": chosen}
         times = take_turns(paths, rounds, lambda done: print(f"round {done} of {rounds}"))
     return {name: found[name] | {"runtime_ms": asdict(Spread.of(times[name]))} for name in found}
