@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from litescene.core import Taxonomy
 from litescene.media import read_labels
+from litescene.models import create_model
+from litescene.training import save_checkpoint
 
 
 @pytest.mark.slow
@@ -60,6 +63,25 @@ def test_a_wrong_key_of_a_recipe_is_one_line_with_the_right_one(call: Any, recip
     assert "did you mean 'epochs'" in ended.err
     ended = call("train", "pp_liteseg_t_camvd")
     assert "pp_liteseg_t_camvid" in ended.err
+
+
+def test_checkpoints_that_do_not_fit_are_one_line(call: Any, recipe: Path, place: Path) -> None:
+    weights = create_model("espnet_c_p2q3", num_classes=2).state_dict()
+    two = Taxonomy("two", ("sky", "road"), ((0, 0, 0), (1, 1, 1))).to_dict()
+    for name in ("espnet_c_p2q3", "future_net"):
+        model = {"name": name, "options": {"num_classes": 2}}
+        card = {"task": "segmentation", "taxonomy": two, "size": [96, 96], "model": model}
+        save_checkpoint(place / f"{name}.safetensors", weights, card)
+    for words, said in (
+        (("export", "future_net.safetensors", "-o", "x.onnx"), "no model 'future_net'"),
+        (("evaluate", "espnet_c_p2q3.safetensors", "--data", "camvid:set"), "knows 'two'"),
+        (("train", recipe, "--set", "model.init=espnet_c_p2q3.safetensors"), "of the weights of"),
+        (("train", recipe, "--set", "segmentation.stages=[{height=32, width=64}]"), "equal to 64 (given: 32)"),
+    ):
+        ended = call(*words)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+        assert said in ended.err
+    assert not (place / "x.onnx").exists()
 
 
 def test_a_folder_that_is_no_run_and_a_file_that_is_no_checkpoint_are_one_line(

@@ -68,6 +68,16 @@ def test_a_size_of_ones_own_is_used(segmentation_bundle: Bundle, picture: np.nda
     assert segmenter(picture).labels.shape == (96, 128)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (63, 40), (97, 131)])
+def test_every_pixel_of_a_picture_of_any_size_gets_a_label(
+    segmentation_bundle: Bundle, size: tuple[int, int]
+) -> None:
+    small = np.full((*size, 3), 90, np.uint8)
+    segmenter = Segmenter(segmentation_bundle, ENGINE)
+    assert min(segmenter.input_of(small).shape[1:3]) >= 64
+    assert segmenter(small).labels.shape == size
+
+
 def test_shrinking_averages_and_growing_interpolates() -> None:
     board = np.zeros((64, 64, 3), np.uint8)
     board[::2] = 200

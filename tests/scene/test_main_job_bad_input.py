@@ -107,6 +107,20 @@ def test_a_picture_of_another_size_ends_the_run_with_what_came_before(
     assert any("ended early" in line and "80×90" in line for line in summary["warnings"])
 
 
+@pytest.mark.parametrize("size", [(1, 1), (40, 30)])
+def test_pictures_too_small_to_see_a_movement_are_labelled(
+    size: tuple[int, int], run_job: RunJob, tmp_path: Path
+) -> None:
+    (tmp_path / "small").mkdir()
+    for index in range(3):
+        noise = np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"small/{index}.png"), noise)
+    scene = run_job(tmp_path / "small")
+    assert len(scene.trajectory) == 0
+    assert any("no trajectory and no map" in line for line in scene.summary["warnings"])
+    assert cv2.imread(str(scene.out / "labels/2.png"), cv2.IMREAD_UNCHANGED).shape == size
+
+
 @pytest.mark.parametrize("given", ["file", "camera"])
 def test_a_camera_that_does_not_fit_the_pictures_leaves_no_folder(
     given: str, drive: list[Frame], run_job: RunJob, tmp_path: Path

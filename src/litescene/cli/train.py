@@ -109,7 +109,15 @@ def _start(name: str, settings: list[str], out: Path | None) -> None:
         trainer = Trainer(resolved, folder)
         if trainer.is_first:
             print(f"{resolved.model.name}, {resolved.epochs} epochs, in {folder}")
+            if trainer.left_random:
+                print(f"not in {resolved.model.init}: {_listed(trainer.left_random)}")
         follow(trainer, trainer.start)
+
+
+def _listed(names: list[str]) -> str:
+    """The first few names and how many more there are."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
 
 
 def _resume(folder: Path) -> None:

@@ -144,9 +144,16 @@ def _table(mapping: dict[int, int]) -> NDArray[np.int16]:
 def _mapped(path: Path, table: NDArray[np.int16]) -> Labels:
     mapped = table[read_labels(path)]
     if mapped.min() < 0:
-        bad = np.unique(read_labels(path)[mapped < 0])
-        raise DataError(f"{path}: unknown label value {', '.join(map(str, bad[:5]))}")
+        bad = ", ".join(map(str, np.unique(read_labels(path)[mapped < 0])[:5]))
+        raise DataError(f"{path}: unknown label value {bad}; known are {_known(table)}")
     return mapped.astype(np.uint8)
+
+
+def _known(table: NDArray[np.int16]) -> str:
+    """The values that a table knows, runs of them as `0-11`."""
+    values = np.flatnonzero(table >= 0)
+    runs = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
+    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
 
 
 def _camvid(root: Path, split: str) -> Opened:

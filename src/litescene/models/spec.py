@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
+SMALLEST_SIDE = 64
+"""Networks take pictures of any height and width from here on."""
 _REVERSED = [2, 1, 0]
 
 

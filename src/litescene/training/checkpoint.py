@@ -14,11 +14,16 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from litescene.core import CheckpointError
+from litescene.core import CheckpointError, UnknownNameError
 from litescene.media.atomic import write_atomic
-from litescene.models import InputSpec, create_model
+from litescene.models import InputSpec, variant
 
 _CARD = "litescene_card"
+LEAST_SHARE = 0.1
+"""Least share of a network's numbers that a training takes from another one's checkpoint.
+
+Networks with the same encoder share more, others a few layers by chance.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,36 @@ def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     the network's own `input_spec`.
     """
     checkpoint = load_checkpoint(path)
-    try:
-        name, options = checkpoint.card["model"]["name"], checkpoint.card["model"]["options"]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: the card names no model") from error
-    model = create_model(name, **options)
+    model = _network_of(checkpoint.card, path)
     load_weights(model, checkpoint.tensors, str(path))
     take_input_spec(model, checkpoint.card, path)
     return model.eval(), checkpoint.card
+
+
+def _network_of(card: Mapping[str, Any], path: Path) -> nn.Module:
+    """The network that a card names, with random weights; `CheckpointError` if there is none."""
+    try:
+        name, options = str(card["model"]["name"]), dict(card["model"]["options"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the card names no model and its options") from error
+    names = (card.get("taxonomy") or {}).get("names", ())
+    classes = options.get("num_classes", len(names))
+    if names and classes != len(names):
+        raise CheckpointError(
+            f"{path}: the card names {len(names)} classes, the network has {classes}"
+        )
+    try:
+        build = variant(name).build
+    except UnknownNameError as error:
+        raise CheckpointError(
+            f"{path} is of a network that this litescene does not know: {error}"
+        ) from error
+    try:
+        return build(**options)
+    except (TypeError, ValueError, UnknownNameError) as error:
+        raise CheckpointError(
+            f"{path}: the card's options of {name} do not fit: {error}"
+        ) from error
 
 
 def take_input_spec(model: Any, card: Mapping[str, Any], path: Path) -> None:
@@ -97,15 +124,25 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
 def initialise_from(model: nn.Module, path: Path) -> list[str]:
     """Copy the entries of `path` whose name and shape fit; returns the names left random.
 
-    The weights come with the input that they expect (see `load_model`).
+    The weights come with the input that they expect (see `load_model`). Where less than
+    `LEAST_SHARE` of the network's numbers fit, it is a `CheckpointError`.
     """
     checkpoint = load_checkpoint(path)
     tensors, state = checkpoint.tensors, model.state_dict()
     fitting = {n: t for n, t in tensors.items() if n in state and state[n].shape == t.shape}
-    if not fitting:
-        raise CheckpointError(f"{path} shares no weight with this network")
+    share = _numbers(fitting) / _numbers(state)
+    if share < LEAST_SHARE:
+        theirs = (checkpoint.card.get("model") or {}).get("name", "its network is not named")
+        raise CheckpointError(
+            f"{path} ({theirs}) has {share:.1%} of the weights of {type(model).__name__}; start "
+            f"from a checkpoint of the same family, which has {LEAST_SHARE:.0%} of them or more"
+        )
     with torch.no_grad():
         for name, value in fitting.items():
             state[name].copy_(value)
     take_input_spec(model, checkpoint.card, path)
     return sorted(set(state) - set(fitting))
+
+
+def _numbers(tensors: Mapping[str, Tensor]) -> int:
+    return sum(value.numel() for value in tensors.values())

@@ -17,10 +17,13 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
     Raises `CheckpointError` for a damaged file and `DataError` for data that do not fit.
     """
     model, card = load_model(path)
-    taxonomy = Taxonomy.from_dict(card["taxonomy"])
+    try:
+        task, taxonomy = card["task"], Taxonomy.from_dict(card["taxonomy"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the card names no task and classes") from error
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
-    if card["task"] == "segmentation":
+    if task == "segmentation":
         from litescene.data.segmentation import open_segmentation
         from litescene.training.tasks.segmentation import evaluate_segmentation
 
@@ -28,13 +31,15 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
         table = taxonomy.labels_in(data.taxonomy)
         if table is None:
             raise DataError(
-                f"{path} knows '{taxonomy.name}', {spec} is labelled as '{data.taxonomy.name}'"
+                f"{path} knows '{taxonomy.name}' ({', '.join(taxonomy.names)}), {spec} is labelled "
+                f"as '{data.taxonomy.name}' ({', '.join(data.taxonomy.names)}); evaluate on data "
+                "with its classes"
             )
         return evaluate_segmentation(model, data, device, table)
-    if card["task"] == "detection":
+    if task == "detection":
         from litescene.data.detection import open_detection
         from litescene.training.tasks.detection import evaluate_detection
 
         boxes = open_detection(spec, split, taxonomy)
         return evaluate_detection(model, boxes, int(card["size"][0]), device)
-    raise CheckpointError(f"{path}: there is no evaluation for task '{card['task']}'")
+    raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")

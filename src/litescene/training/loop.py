@@ -94,8 +94,10 @@ class Trainer:
         self.task = create_task(recipe, self.fabric.device)
         self.steps = _steps_together(self.task, recipe, self.fabric.world_size)
         network = self.task.build_model()
+        self.left_random: list[str] = []
+        """Of a run that starts from a checkpoint: names of the weights that this one has not."""
         if recipe.model.init and not self.folder.resume_file.exists():
-            initialise_from(network, Path(recipe.model.init))
+            self.left_random = initialise_from(network, Path(recipe.model.init))
         network = network.to(self.fabric.device)
         self.average = MovingAverage(network, recipe.ema)
         optimizer = _optimizer(self.task, network, recipe)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
-from litescene.core import DataError
+from litescene.core import DataError, Image
 from litescene.data.augment import Augmentation, augment_batch, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
-from litescene.models.spec import input_spec_of
+from litescene.models.spec import SMALLEST_SIDE, input_spec_of
 from litescene.training.losses.sampling import PixelGrid, logits_on_grid
 from litescene.training.losses.segmentation import (
     class_weights,
@@ -105,6 +105,8 @@ class SegmentationTask:
         self.settings = validated(SegmentationSettings, recipe.settings, "[segmentation]")
         self.train = open_segmentation(self.settings.data, "train")
         self.val = open_segmentation(self.settings.data, "val")
+        for data in (self.train, self.val):
+            _require_size(data.picture(0), data, 0)
         images, labels = self.train.load_all()
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
@@ -231,6 +233,16 @@ class SegmentationTask:
         }
 
 
+def _require_size(image: Image, data: SegmentationData, index: int) -> None:
+    """Refuse a picture that is smaller than networks take it."""
+    height, width = image.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise DataError(
+            f"{data.pairs[index][0]} is {width}×{height}; networks take pictures from "
+            f"{SMALLEST_SIDE}×{SMALLEST_SIDE} on, so enlarge it and its labels"
+        )
+
+
 @torch.inference_mode()
 def evaluate_segmentation(
     model: nn.Module,
@@ -246,6 +258,7 @@ def evaluate_segmentation(
     spec = input_spec_of(model)
     for index in range(len(data)):
         image, labels = data.load(index)
+        _require_size(image, data, index)
         x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
         logits = model(spec.normalised(x).contiguous(memory_format=torch.channels_last))
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
