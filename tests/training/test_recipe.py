@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from torch import nn
 
 from litescene.core import RecipeError
 from litescene.training.recipe import (
+    OptimizerSection,
     StageSection,
     in_order,
     load_recipe,
@@ -14,7 +17,8 @@ from litescene.training.recipe import (
     validated,
 )
 from litescene.training.schedule import learning_rate_factor
-from litescene.training.tasks.segmentation import SegmentationSettings
+from litescene.training.tasks.base import optimizer_groups
+from litescene.training.tasks.segmentation_settings import SegmentationSettings
 
 PLAIN = {"name": "x", "task": "segmentation", "epochs": 2, "batch_size": 2, "model": {"name": "m"}}
 
@@ -95,5 +99,78 @@ def test_a_stage_holds_until_the_next_one() -> None:
 
 def test_learning_rate_warms_up_and_falls() -> None:
     schedule = recipe_from_dict({**PLAIN, "schedule": {"name": "cosine", "final": 0.2}}, "x")
-    values = [learning_rate_factor(schedule.schedule, t, 0.1) for t in (0.05, 0.1, 0.55, 1.0)]
+    values = [learning_rate_factor(schedule.schedule, epoch, 20) for epoch in (1, 2, 11, 20)]
     assert values == pytest.approx([0.5, 1.0, 0.6, 0.2])
+
+
+def test_learning_rate_falls_at_milestones() -> None:
+    schedule = {"name": "step", "milestones": [3, 6], "gamma": 0.5, "warmup_epochs": 1}
+    section = recipe_from_dict({**PLAIN, "schedule": schedule}, "x").schedule
+    values = [learning_rate_factor(section, epoch, 9) for epoch in (0.5, 1, 2.9, 3, 5.9, 6, 8.9)]
+    assert values == [0.5, 1, 1, 0.5, 0.5, 0.25, 0.25]
+
+
+SETTINGS = {"data": "camvid:a", "stages": [{"height": 64, "width": 64}]}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"teacher": {"temperature": 2.0}}, r"teacher\.checkpoint: Field required"),
+        ({"teacher": {"checkpiont": "a", "checkpoint": "a"}}, "did you mean 'checkpoint'"),
+        ({"teacher": {"checkpoint": "a", "temperature": 0}}, r"teacher\.temperature: .*greater"),
+        ({"boundary": -1}, "boundary: .*greater than or equal to 0"),
+        ({"auxiliary": {"aux_x8": -0.4}}, "auxiliary: .*table of weights by name, each 0 or"),
+        ({"auxiliary": "much"}, "auxiliary: .*one weight"),
+        (
+            {"stages": [{**SETTINGS["stages"][0], "inverse_log": 1.1, "class_balance": 0.5}]},
+            "two forms of weights; give one",
+        ),
+        ({"stages": [{**SETTINGS["stages"][0], "inverse_log": 0.5}]}, "above 1.*not 0.5"),
+    ],
+)
+def test_a_wrong_option_of_the_losses_is_named_in_one_line(
+    wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message) as raised:
+        validated(SegmentationSettings, {**SETTINGS, **wrong}, "[segmentation]")
+    assert "\n" not in str(raised.value)
+
+
+def test_the_teachers_checkpoint_is_found_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "large.safetensors").touch()
+    key, name = "segmentation.teacher.checkpoint", "pp_liteseg_t_camvid"
+    teacher = load_recipe(name, [f"{key}=large.safetensors"]).settings["teacher"]
+    assert teacher == {"checkpoint": str(tmp_path.resolve() / "large.safetensors")}
+    with pytest.raises(RecipeError, match=r"segmentation\.teacher\.checkpoint = 'no': there is no"):
+        load_recipe(name, [f"{key}=no"])
+
+
+def test_groups_of_the_optimiser_follow_the_recipe() -> None:
+    def groups(**options: Any) -> dict[tuple[float, float], set[str]]:
+        section = OptimizerSection(weight_decay=0.3, **options)
+        return {
+            (g["weight_decay"], g["factor"]): {names[id(p)] for p in g["params"]}
+            for g in optimizer_groups(network, section)
+        }
+
+    network = nn.ModuleDict(
+        {
+            "encoder": nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
+            "head": nn.Conv2d(4, 4, 3, groups=4, bias=False),
+        }
+    )
+    names = {id(p): n for n, p in network.named_parameters()}
+    norm = {"encoder.0.bias", "encoder.1.weight", "encoder.1.bias"}
+    weights = {"encoder.0.weight", "head.weight"}
+    assert groups() == {(0.3, 1.0): weights, (0.0, 1.0): norm}
+    spared = groups(depthwise_decay=False)
+    assert spared == {(0.3, 1.0): {"encoder.0.weight"}, (0.0, 1.0): norm | {"head.weight"}}
+    slower = groups(encoder_factor=0.1)
+    assert slower[0.3, 1.0] == {"head.weight"}
+    assert (slower[0.3, 0.1], slower[0.0, 0.1]) == ({"encoder.0.weight"}, norm)
+    with pytest.raises(RecipeError, match="no part named encoder"):
+        optimizer_groups(network["head"], OptimizerSection(encoder_factor=0.1))

@@ -41,14 +41,15 @@ def test_cross_entropy_is_the_mean_over_labelled_pixels(batch: tuple) -> None:
     assert weighted_cross_entropy(logits, labels).item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_class_weights_multiply_each_pixel(batch: tuple) -> None:
+def test_weights_multiply_each_pixel(batch: tuple) -> None:
     logits, labels = batch
-    weight = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
-    y = labels.numpy()
-    w = weight.numpy()[y[y != 255]]
-    expected = -(np.log(true_probability(logits, labels)) * w).mean()
+    weight = torch.rand(labels.shape, dtype=torch.float64)
+    p, w = true_probability(logits, labels), weight.numpy()[labels.numpy() != 255]
     got = weighted_cross_entropy(logits, labels, weight).item()
-    assert got == pytest.approx(expected, rel=1e-12)
+    assert got == pytest.approx(-(np.log(p) * w).mean(), rel=1e-12)
+    kept = p <= 0.7
+    got = ohem_cross_entropy(logits, labels, min_kept=1, weight=weight).item()
+    assert got == pytest.approx(-(np.log(p) * w)[kept].mean(), rel=1e-12)
 
 
 @pytest.mark.parametrize("min_kept", [1, 20, 60, 10_000])
@@ -90,7 +91,16 @@ def test_a_batch_without_labels_costs_nothing_and_stays_finite(batch: tuple) -> 
 
 def test_class_weights_balance_by_the_median_frequency() -> None:
     counts = torch.tensor([800, 100, 100, 0])
-    weights = class_weights(counts, 1.0)
+    weights = class_weights(counts, balance=1.0)
     assert weights[1] / weights[0] == pytest.approx(8.0)
     assert (weights[:3] * counts[:3]).sum() / 1000 == pytest.approx(1.0)
-    assert torch.equal(class_weights(counts, 0.0), torch.ones(4))
+    assert torch.equal(class_weights(counts), torch.ones(4))
+
+
+def test_class_weights_fall_with_the_logarithm_of_the_frequency() -> None:
+    counts = torch.tensor([800, 150, 50, 0])
+    p = np.array([0.8, 0.15, 0.05])
+    expected = 1 / np.log(1.02 + p)
+    expected /= (expected * p).sum()
+    weights = class_weights(counts, inverse_log=1.02)
+    assert weights[:3].tolist() == pytest.approx(expected.tolist(), rel=1e-6)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from litescene.core import CAMVID, LitesceneError
 from litescene.training import loop
-from litescene.training.recipe import Recipe, recipe_from_dict
-from litescene.training.tasks.base import decay_groups, own_steps
+from litescene.training.recipe import OptimizerSection, Recipe, recipe_from_dict
+from litescene.training.tasks.base import optimizer_groups, own_steps
 
 BATCHES = 5
 
@@ -36,7 +36,7 @@ class TinyTask:
         return nn.Linear(2, 1)
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        return decay_groups(model, 0.0)
+        return optimizer_groups(model, OptimizerSection(weight_decay=0.0))
 
     def steps_per_epoch(self) -> int:
         return BATCHES

@@ -64,7 +64,8 @@ def _optimizer(task: Task, model: nn.Module, recipe: Recipe) -> torch.optim.Opti
     o = recipe.optimizer
     if o.name == "sgd":
         return torch.optim.SGD(groups, lr=o.lr, momentum=o.momentum, nesterov=o.momentum > 0)
-    return torch.optim.AdamW(groups, lr=o.lr, betas=(o.momentum, 0.999))
+    kind = torch.optim.Adam if o.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=o.lr, betas=(o.momentum, 0.999))
 
 
 def _steps_together(task: Task, recipe: Recipe, processes: int) -> int:
@@ -183,15 +184,12 @@ class Trainer:
     def _steps(self, epoch: int) -> dict[str, float]:
         recipe, task, fabric = self.recipe, self.task, self.fabric
         steps = self.steps
-        warmup = recipe.schedule.warmup_epochs / recipe.epochs
         sums: dict[str, float] = {}
         self.model.train()
         for step, batch in enumerate(task.batches(epoch, fabric.global_rank, fabric.world_size)):
-            factor = learning_rate_factor(
-                recipe.schedule, (epoch + step / steps) / recipe.epochs, warmup
-            )
+            factor = learning_rate_factor(recipe.schedule, epoch + step / steps, recipe.epochs)
             for group in self.optimizer.param_groups:
-                group["lr"] = recipe.optimizer.lr * factor
+                group["lr"] = recipe.optimizer.lr * factor * group["factor"]
             with fabric.autocast():
                 losses = task.losses(self.model, batch)
             values = {name: float(value.detach()) for name, value in losses.items()}

@@ -35,22 +35,30 @@ class ModelSection(Section):
 class OptimizerSection(Section):
     """Optimiser and its learning rate."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    """With adam and sgd the decay is part of the gradient (L2), with adamw it is not."""
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.01, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)
     """Largest gradient norm; 0 does not clip."""
+    encoder_factor: float = Field(1.0, gt=0)
+    """Learning rate of the network's `encoder`, as a share of `lr`."""
+    depthwise_decay: bool = True
+    """Whether the weights of depthwise convolutions decay like the others."""
 
 
 class ScheduleSection(Section):
-    """Learning rate over time: linear warm-up, then polynomial or cosine decay."""
+    """Learning rate over time: linear warm-up, then polynomial or cosine decay, or steps."""
 
-    name: Literal["poly", "cosine"] = "poly"
+    name: Literal["poly", "cosine", "step"] = "poly"
     warmup_epochs: float = Field(2.0, ge=0)
     power: float = Field(0.9, gt=0)
     final: float = Field(0.0, ge=0, le=1)
     """Last learning rate as a share of the first."""
+    milestones: list[int] = Field(default_factory=list)
+    """Epochs at whose beginning `step` multiplies the learning rate by `gamma`."""
+    gamma: float = Field(0.1, gt=0, lt=1)
 
 
 class EmaSection(Section):
@@ -117,13 +125,17 @@ def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
         return f"{'.'.join(path)}: {problem['msg']} (given: {problem['input']!r})"
     fields: Any = section
     for part in problem["loc"][:-1]:
-        if isinstance(part, str):
-            fields = fields.model_fields[part].annotation
-        else:  # the place in a list; the section is that of its items
-            fields = get_args(fields)[0]
+        if isinstance(part, str):  # and not the place in a list
+            fields = _section_in(fields.model_fields[part].annotation)
     near = difflib.get_close_matches(path[-1], list(fields.model_fields), n=1, cutoff=0.4)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(fields.model_fields)}"
     return f"unknown key '{'.'.join(path)}'; {hint}"
+
+
+def _section_in(annotation: Any) -> Any:
+    """The section that a field holds: alone, in a list, or where there need not be one."""
+    inner = get_args(annotation)
+    return _section_in(inner[0]) if inner else annotation
 
 
 def parse_override(text: str) -> tuple[list[str], Any]:
@@ -166,21 +178,31 @@ def load_recipe(spec: str, overrides: Sequence[str] = ()) -> Recipe:
         plain = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
-    return _with_absolute_init(recipe_from_dict(plain, str(path), overrides))
+    return _with_absolute_checkpoints(recipe_from_dict(plain, str(path), overrides))
 
 
-def _with_absolute_init(recipe: Recipe) -> Recipe:
+def _with_absolute_checkpoints(recipe: Recipe) -> Recipe:
     """The run folder keeps the recipe, and a run is resumed from any folder."""
-    if recipe.model.init is None:
-        return recipe
-    path = Path(recipe.model.init).expanduser().resolve()
+    changed: dict[str, Any] = {}
+    if recipe.model.init is not None:
+        init = _absolute("model.init", recipe.model.init)
+        changed["model"] = recipe.model.model_copy(update={"init": init})
+    teacher = recipe.settings.get("teacher")
+    if isinstance(teacher, dict) and "checkpoint" in teacher:
+        key = f"{recipe.task}.teacher.checkpoint"
+        found = {**teacher, "checkpoint": _absolute(key, teacher["checkpoint"])}
+        changed["settings"] = {**recipe.settings, "teacher": found}
+    return recipe.model_copy(update=changed)
+
+
+def _absolute(key: str, given: Any) -> str:
+    path = Path(str(given)).expanduser().resolve()
     if not path.is_file():
         raise RecipeError(
-            f"model.init = '{recipe.model.init}': there is no checkpoint {path}; give the "
-            ".safetensors file of a run, absolute or from the current folder"
+            f"{key} = '{given}': there is no checkpoint {path}; give the .safetensors file of a "
+            "run, absolute or from the current folder"
         )
-    model = recipe.model.model_copy(update={"init": str(path)})
-    return recipe.model_copy(update={"model": model})
+    return str(path)
 
 
 def recipe_from_dict(plain: dict[str, Any], where: str, overrides: Sequence[str] = ()) -> Recipe:

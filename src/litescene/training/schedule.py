@@ -7,14 +7,17 @@ import math
 from litescene.training.recipe import ScheduleSection
 
 
-def learning_rate_factor(section: ScheduleSection, progress: float, warmup: float) -> float:
-    """Factor on the base learning rate.
+def learning_rate_factor(section: ScheduleSection, epoch: float, epochs: int) -> float:
+    """Factor on the base learning rate when `epoch` of `epochs` are done, fractions included.
 
-    `progress` is the share of the training that is done, 0 to 1; `warmup` the share that warms up
-    linearly. After it: poly (1 - t)^power or cosine, from 1 to `section.final`.
+    It rises linearly over `warmup_epochs`. After them: poly (1 - t)^power or cosine, from 1 to
+    `final`, t being the share of the remaining epochs; or step, `gamma` at each milestone.
     """
+    progress, warmup = epoch / epochs, section.warmup_epochs / epochs
     if progress < warmup:
         return max(progress / warmup, 1e-3)
+    if section.name == "step":
+        return section.gamma ** sum(epoch >= milestone for milestone in section.milestones)
     t = (progress - warmup) / max(1.0 - warmup, 1e-9)
     if section.name == "poly":
         falling = (1.0 - min(t, 1.0)) ** section.power

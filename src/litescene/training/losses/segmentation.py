@@ -1,4 +1,7 @@
-"""Losses of semantic segmentation. Logits n×C×h×w float32, labels n×h×w int64, 255 = ignore."""
+"""Losses of semantic segmentation. Logits n×C×h×w float32, labels n×h×w int64, 255 = ignore.
+
+`weight` n×h×w multiplies each pixel's loss; the sum is divided by the pixels, not by the weights.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def ohem_cross_entropy(
             limit = torch.minimum(limit, -(-hardness).kthvalue(min_kept).values)
         kept = (hardness.view_as(loss) >= limit) & valid
     if weight is not None:
-        loss = loss * weight[labels * valid]
+        loss = loss * weight
     return (loss * kept).sum() / kept.sum().clamp(min=1)
 
 
@@ -46,7 +49,7 @@ def weighted_cross_entropy(logits: Tensor, labels: Tensor, weight: Tensor | None
     """Cross-entropy, the mean over labelled pixels (0 when there is none)."""
     loss, valid = _pixel_losses(logits, labels)
     if weight is not None:
-        loss = loss * weight[labels * valid]
+        loss = loss * weight
     return loss.sum() / valid.sum().clamp(min=1)
 
 
@@ -69,14 +72,19 @@ def soft_jaccard(logits: Tensor, labels: Tensor) -> Tensor:
     return (1 - iou).mean() if iou.numel() else logits.sum() * 0
 
 
-def class_weights(counts: Tensor, power: float) -> Tensor:
-    """Weights (median frequency / frequency)^power, scaled so that the mean over pixels is 1.
+def class_weights(counts: Tensor, *, balance: float = 0.0, inverse_log: float = 0.0) -> Tensor:
+    """A weight per class from its `counts` of pixels, scaled so that the mean over pixels is 1.
 
-    `counts` are pixels per class; `power` 0 gives equal weights, 1 Eigen and Fergus's median
-    frequency balancing (ICCV 2015, section 6.3.2). Absent classes get weight 1.
+    With `balance` (median frequency / frequency)^balance: 0 gives equal weights, 1 Eigen and
+    Fergus's median frequency balancing (ICCV 2015, section 6.3.2). With `inverse_log` c instead
+    1 / ln(c + frequency), as ENet (arXiv 1606.02147, section 5.1) and many after it. Absent classes
+    get weight 1 before scaling.
     """
     frequency = counts.double() / counts.sum()
     seen = counts > 0
     weights = torch.ones_like(frequency)
-    weights[seen] = (frequency[seen].median() / frequency[seen]) ** power
+    if inverse_log:
+        weights[seen] = 1 / torch.log(inverse_log + frequency[seen])
+    else:
+        weights[seen] = (frequency[seen].median() / frequency[seen]) ** balance
     return (weights / (weights * frequency).sum()).float()

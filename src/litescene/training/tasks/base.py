@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from litescene.core import RecipeError
 from litescene.models import create_model, list_models, variant
-from litescene.training.recipe import Recipe, Section, validated
+from litescene.training.recipe import OptimizerSection, Recipe, Section, validated
 
 Made = TypeVar("Made")
 Batch = Any
@@ -63,14 +63,38 @@ class Task(Protocol):
         ...
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Two groups: weights of convolutions and linear layers decay, all others do not."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
-    return [
-        {"params": decayed, "weight_decay": weight_decay},
-        {"params": rest, "weight_decay": 0.0},
-    ]
+def optimizer_groups(model: nn.Module, optimizer: OptimizerSection) -> list[dict[str, Any]]:
+    """Weights of convolutions and linear layers decay, all others do not.
+
+    `depthwise_decay` can leave out those of depthwise convolutions too, and `encoder_factor`
+    multiplies the learning rate of what is under the network's `encoder`.
+    """
+    spared = set() if optimizer.depthwise_decay else _depthwise_weights(model)
+    parameters = dict(model.named_parameters())
+    groups = []
+    for names, factor in _by_learning_rate(list(parameters), optimizer.encoder_factor):
+        decays = {n: parameters[n].ndim > 1 and n not in spared for n in names}
+        for kind, decay in ((True, optimizer.weight_decay), (False, 0.0)):
+            chosen = [parameters[n] for n in names if decays[n] is kind]
+            groups.append({"params": chosen, "weight_decay": decay, "factor": factor})
+    return groups
+
+
+def _depthwise_weights(model: nn.Module) -> set[str]:
+    return {
+        f"{name}.weight"
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+    }
+
+
+def _by_learning_rate(names: list[str], factor: float) -> list[tuple[list[str], float]]:
+    if factor == 1:
+        return [(names, 1.0)]
+    encoder = [name for name in names if name.startswith("encoder.")]
+    if not encoder:
+        raise RecipeError("optimizer.encoder_factor: this network has no part named encoder")
+    return [([name for name in names if name not in encoder], 1.0), (encoder, factor)]
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Tensor:

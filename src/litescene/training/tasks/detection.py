@@ -27,7 +27,7 @@ from litescene.training.recipe import (
     stage_at,
     validated,
 )
-from litescene.training.tasks.base import build_network, decay_groups, made_ahead, own_steps
+from litescene.training.tasks.base import build_network, made_ahead, optimizer_groups, own_steps
 
 SCORE, IOU = 0.001, 0.6
 """Thresholds of the evaluation, as published: nearly everything, for the whole curve."""
@@ -123,8 +123,8 @@ class DetectionTask:
         return build_network(self.recipe, len(self.taxonomy))
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Batch norm and biases do not decay."""
-        return decay_groups(model, self.recipe.optimizer.weight_decay)
+        """See `optimizer_groups`."""
+        return optimizer_groups(model, self.recipe.optimizer)
 
     def steps_per_epoch(self) -> int:
         """Full batches only."""

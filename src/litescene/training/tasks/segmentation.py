@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from litescene.core import DataError, Image
@@ -17,73 +15,20 @@ from litescene.data.augment import Augmentation, augment_batch, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
 from litescene.models.spec import SMALLEST_SIDE, input_spec_of
-from litescene.training.losses.sampling import PixelGrid, logits_on_grid
-from litescene.training.losses.segmentation import (
-    class_weights,
-    ohem_cross_entropy,
-    soft_jaccard,
-    weighted_cross_entropy,
+from litescene.training.losses.sampling import PixelGrid
+from litescene.training.losses.segmentation import class_weights
+from litescene.training.recipe import Recipe, stage_at, validated
+from litescene.training.tasks.base import build_network, optimizer_groups, own_steps, shuffled
+from litescene.training.tasks.segmentation_objective import (
+    Objective,
+    SegmentationBatch,
+    load_teacher,
 )
-from litescene.training.recipe import (
-    Recipe,
-    Section,
-    StageSection,
-    in_order,
-    stage_at,
-    validated,
+from litescene.training.tasks.segmentation_settings import (
+    ExtraPictures,
+    SegmentationSettings,
+    Stage,
 )
-from litescene.training.tasks.base import build_network, decay_groups, own_steps, shuffled
-
-
-class Stage(StageSection):
-    """From this epoch on: the crops' height and width, their scale, the weight of rare classes."""
-
-    height: int = Field(ge=64)
-    width: int = Field(ge=64)
-    scale: tuple[float, float] = (0.75, 1.75)
-    class_balance: float = Field(0.0, ge=0, le=1)
-    """Power of the class weights; see `losses.segmentation.class_weights`."""
-
-
-class ExtraPictures(Section):
-    """Pictures of another source that join every epoch, chosen anew each time."""
-
-    data: str
-    """`FORMAT:PATH` of pictures of the same size and classes; split train is used."""
-    pictures: int = Field(gt=0)
-    """How many of them in an epoch, at most as many as there are."""
-
-
-class SegmentationSettings(Section):
-    """The table `[segmentation]` of a recipe."""
-
-    data: str
-    """`FORMAT:PATH`; splits train and val are used."""
-    extra: list[ExtraPictures] = Field(default_factory=list)
-    stages: Annotated[list[Stage], AfterValidator(in_order)]
-    flip: float = Field(0.5, ge=0, le=1)
-    jitter: float = Field(0.4, ge=0, lt=1)
-    hue: float = Field(0.05, ge=0, le=0.5)
-    loss: Literal["cross_entropy", "ohem"] = "ohem"
-    ohem_threshold: float = Field(0.7, gt=0, lt=1)
-    ohem_share: float = Field(1 / 16, gt=0, le=1)
-    """Least share of a batch's pixels that OHEM keeps."""
-    loss_stride: int = Field(1, ge=1, le=8)
-    """The losses see every so-manieth pixel of both directions; which ones, each step decides."""
-    jaccard: float = Field(0.0, ge=0)
-    """Weight of the soft Jaccard loss of the main head."""
-    auxiliary: float = Field(1.0, ge=0)
-    """Weight of each training head."""
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentationBatch:
-    """`images` n×3×h×w float 0..255, `labels` n×h×w int64, and the pixels that the losses see."""
-
-    images: Tensor
-    labels: Tensor
-    grid: PixelGrid
-
 
 Loaded = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -110,7 +55,10 @@ class SegmentationTask:
         images, labels = self.train.load_all()
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
-        self.weight: Tensor | None = None
+        teacher = self.settings.teacher
+        self.objective = Objective(
+            self.settings, load_teacher(teacher, self.train.taxonomy, device) if teacher else None
+        )
         # Small data sets live in the device's memory, so that nothing waits for pictures.
         loaded = [(images, labels), *(self._extra(e, images.shape) for e in self.settings.extra)]
         self.images = _joined([i for i, _ in loaded]).to(device)
@@ -137,8 +85,8 @@ class SegmentationTask:
         return build_network(self.recipe, len(self.train.taxonomy))
 
     def parameter_groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Batch norm and biases do not decay."""
-        return decay_groups(model, self.recipe.optimizer.weight_decay)
+        """See `optimizer_groups`."""
+        return optimizer_groups(model, self.recipe.optimizer)
 
     def steps_per_epoch(self) -> int:
         """Full batches only."""
@@ -156,8 +104,11 @@ class SegmentationTask:
 
     def _begin_stage(self, epoch: int) -> Stage:
         stage = stage_at(self.settings.stages, epoch)
-        weight = class_weights(self.counts, stage.class_balance).to(self.device)
-        self.weight = weight if stage.class_balance else None
+        weight = class_weights(
+            self.counts, balance=stage.class_balance, inverse_log=stage.inverse_log
+        )
+        balanced = stage.class_balance or stage.inverse_log
+        self.objective.class_weight = weight.to(self.device) if balanced else None
         return stage
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[SegmentationBatch]:
@@ -181,38 +132,8 @@ class SegmentationTask:
             yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
 
     def losses(self, model: nn.Module, batch: SegmentationBatch) -> dict[str, Tensor]:
-        """Main head on the batch's grid of pixels; training heads on every second of them."""
-        network: Any = model
-        x = input_spec_of(network).normalised(batch.images)
-        if torch.is_autocast_enabled(self.device.type):
-            # Networks that concatenate the picture would go on in float32 from there.
-            x = x.to(torch.get_autocast_dtype(self.device.type))
-        outputs: dict[str, Tensor] = model(x.contiguous(memory_format=torch.channels_last))
-        size = (int(batch.labels.shape[1]), int(batch.labels.shape[2]))
-        coarse = batch.grid.coarser(2)
-        parts = {}
-        for name, logits in outputs.items():
-            grid = batch.grid if name == "logits" else coarse
-            sampled = logits_on_grid(logits, size, grid, align_corners=network.align_corners)
-            parts[name] = self._pixel_loss(sampled, grid.of(batch.labels))
-            if name == "logits" and self.settings.jaccard:
-                thinned = sampled[:, :, ::2, ::2] if grid.stride == 1 else sampled
-                labels = (coarse if grid.stride == 1 else grid).of(batch.labels)
-                parts["jaccard"] = soft_jaccard(thinned, labels)
-        weights = {"logits": 1.0, "jaccard": self.settings.jaccard}
-        total = sum(weights.get(n, self.settings.auxiliary) * v for n, v in parts.items())
-        return {"loss": torch.as_tensor(total), **parts}
-
-    def _pixel_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
-        if self.settings.loss == "cross_entropy":
-            return weighted_cross_entropy(logits, labels, self.weight)
-        return ohem_cross_entropy(
-            logits,
-            labels,
-            threshold=self.settings.ohem_threshold,
-            min_kept=int(labels.numel() * self.settings.ohem_share),
-            weight=self.weight,
-        )
+        """See `Objective`."""
+        return self.objective(model, batch)
 
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Mean IoU and IoU per class on val."""
