@@ -294,7 +294,11 @@ def test_a_bundle_does_not_say_in_which_folder_its_training_began() -> None:
         "recipe": {
             "epochs": 3,
             "model": {"name": "tiny", "init": "/home/me/runs/best.safetensors"},
-            "settings": {"train": [{"data": "voc:/home/me/signs"}], "val": ["voc:/home/me/signs"]},
+            "settings": {
+                "train": [{"data": "voc:/home/me/signs"}],
+                "val": ["voc:/home/me/signs"],
+                "teacher": {"checkpoint": "/home/me/runs/large.safetensors"},
+            },
         },
     }
     provenance = contract_of(TinyDetector(), card).provenance
@@ -303,5 +307,9 @@ def test_a_bundle_does_not_say_in_which_folder_its_training_began() -> None:
     assert provenance["recipe"] == {
         "epochs": 3,
         "model": {"name": "tiny", "init": "best.safetensors"},
-        "settings": {"train": [{"data": "voc:signs"}], "val": ["voc:signs"]},
+        "settings": {
+            "train": [{"data": "voc:signs"}],
+            "val": ["voc:signs"],
+            "teacher": {"checkpoint": "large.safetensors"},
+        },
     }

@@ -100,16 +100,19 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
 
 
 def _without_folders(provenance: dict[str, Any]) -> dict[str, Any]:
-    """Names the data, and the checkpoint that the training started from, without their folders."""
+    """Names the data, and the checkpoints that the training began from or learned from, bare."""
     from litescene.training.data_specs import without_data_folders
 
     bare: dict[str, Any] = without_data_folders(provenance)
     recipe = bare.get("recipe", {})
-    model = recipe.get("model", {})
-    if not model.get("init"):
-        return bare
-    named = {**model, "init": Path(model["init"]).name}
-    return {**bare, "recipe": {**recipe, "model": named}}
+    model, settings = recipe.get("model", {}), recipe.get("settings", {})
+    if model.get("init"):
+        recipe = {**recipe, "model": {**model, "init": Path(model["init"]).name}}
+    if settings.get("teacher"):
+        teacher = settings["teacher"]
+        named = {**teacher, "checkpoint": Path(teacher["checkpoint"]).name}
+        recipe = {**recipe, "settings": {**settings, "teacher": named}}
+    return {**bare, "recipe": recipe} if recipe else bare
 
 
 def _plain_anchors(model: Any) -> tuple[tuple[tuple[float, float], ...], ...]:

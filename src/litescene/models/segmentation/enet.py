@@ -1,4 +1,4 @@
-"""ENet.
+"""ENet, and its encoder alone (the first stage of its training).
 
 Paper: Paszke et al., "ENet: A Deep Neural Network Architecture for Real-Time Semantic
 Segmentation", 2016, arXiv 1606.02147. Official code: e-lab/ENet-training (Torch, no licence);
@@ -7,6 +7,7 @@ davidtvs/PyTorch-ENet (MIT) is the best known other form. Built from their facts
 Differences: `enet` follows the official code (363,791 parameters for 11 classes; the paper states
 0.37 M), counted on a transcription of it; `enet_pytorch` follows davidtvs (350,508, counted on its
 code). Each field of `Layout` is one difference between the two. Dropout there is of whole channels.
+`enet_encoder` is the official encoder with a classifier of its own; the rest has `enet`'s names.
 
     stage    stride   channels   content
     initial  2        16         3×3 stride 2 beside a maximum, concatenated
@@ -16,7 +17,7 @@ code). Each field of `Layout` is one difference between the two. Dropout there i
     3        8        128        the same 8 again, without down
     4        4        64         up, 2 regular
     5        2        16         up, 1 regular
-    head     1        classes    transposed convolution
+    head     1        classes    transposed convolution; of the encoder alone 1×1 at stride 8
 """
 
 from __future__ import annotations
@@ -186,11 +187,10 @@ def _regular(
     return nn.Sequential(*(Bottleneck(layout, channels, d, dropout) for d in dilations))
 
 
-class ENet(SegmentationNetwork):
-    """ENet; its head is at full resolution."""
+class _Encoder(SegmentationNetwork):
+    """Everything before the first up bottleneck."""
 
     divisor = 8
-    unpools = True
 
     def __init__(self, num_classes: int, layout: Layout) -> None:
         super().__init__()
@@ -208,6 +208,33 @@ class ENet(SegmentationNetwork):
         self.down2 = DownBottleneck(layout, 64, 128, 0.1)
         self.stage2 = _regular(layout, 128, _CONTEXT, 0.1)
         self.stage3 = _regular(layout, 128, _CONTEXT, 0.1)
+
+    def encoded(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """N×3×H×W to N×128×H/8×W/8 and the places of both maxima."""
+        x, place1 = self.down1(self.initial(x))
+        x, place2 = self.down2(self.stage1(x))
+        return self.stage3(self.stage2(x)), place1, place2
+
+
+class ENetEncoder(_Encoder):
+    """The encoder with a 1×1 classifier at stride 8."""
+
+    def __init__(self, num_classes: int, layout: Layout) -> None:
+        super().__init__(num_classes, layout)
+        self.score = nn.Conv2d(128, num_classes, 1)
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """`logits` at stride 8."""
+        return {"logits": self.score(self.encoded(x)[0])}
+
+
+class ENet(_Encoder):
+    """ENet; its head is at full resolution."""
+
+    unpools = True
+
+    def __init__(self, num_classes: int, layout: Layout) -> None:
+        super().__init__(num_classes, layout)
         decoder, dropout = replace(layout, activation=relu), layout.decoder_dropout
         self.up4 = UpBottleneck(decoder, 128, 64, dropout)
         self.stage4 = _regular(decoder, 64, (1, 1), dropout)
@@ -217,9 +244,7 @@ class ENet(SegmentationNetwork):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 1."""
-        x, place1 = self.down1(self.initial(x))
-        x, place2 = self.down2(self.stage1(x))
-        x = self.stage3(self.stage2(x))
+        x, place1, place2 = self.encoded(x)
         x = self.stage4(self.up4(x, place2))
         x = self.stage5(self.up5(x, place1))
         return {"logits": self.head(x)}
@@ -240,6 +265,19 @@ _PAPER = "ENet, arXiv 1606.02147"
 def enet(num_classes: int = 11) -> ENet:
     """ENet as in the official code."""
     return ENet(num_classes, OFFICIAL)
+
+
+@register(
+    "enet_encoder",
+    task="segmentation",
+    paper=_PAPER,
+    year=2016,
+    size=(360, 480),
+    parameters={11: 339_575, 19: 340_607},
+)
+def enet_encoder(num_classes: int = 11) -> ENetEncoder:
+    """ENet's encoder with a classifier, trained before the whole network."""
+    return ENetEncoder(num_classes, OFFICIAL)
 
 
 @register(
