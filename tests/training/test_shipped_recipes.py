@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from litescene.core import RecipeError
 from litescene.data import detection, segmentation
@@ -37,11 +38,11 @@ def sources_of(settings: SegmentationSettings | DetectionSettings) -> list[str]:
 
 
 def tables(plain: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """A table and all tables in it, but for the free options of a network."""
+    """A table and all tables in it, but for those whose keys the network decides."""
     yield plain
     for key, value in plain.items():
         for inner in value if isinstance(value, list) else [value]:
-            if isinstance(inner, dict) and key != "options":
+            if isinstance(inner, dict) and key not in ("options", "auxiliary"):
                 yield from tables(inner)
 
 
@@ -58,6 +59,11 @@ def test_a_shipped_recipe_is_valid_to_its_last_key(path: Path, tmp_path: Path) -
         assert spec.partition(":")[0] in formats, spec
 
 
+def test_a_shipped_recipe_is_documented(path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "training.md"
+    assert f"`{path.stem}`" in page.read_text("utf-8")
+
+
 def test_a_shipped_recipe_names_a_network_of_its_task(path: Path) -> None:
     model = tomllib.loads(path.read_text())["model"]
     task = tomllib.loads(path.read_text())["task"]
@@ -71,6 +77,31 @@ def test_a_shipped_recipe_starts_from_the_run_of_another_one(path: Path) -> None
         runs, name, file = Path(init).parts
         assert (runs, file in ("best.safetensors", "last.safetensors")) == ("runs", True)
         assert name in {other.stem for other in RECIPES if other != path}
+
+
+def test_the_network_of_an_earlier_run_has_the_weights_to_start_from(path: Path) -> None:
+    model = tomllib.loads(path.read_text())["model"]
+    if "init" not in model:
+        return
+    earlier = tomllib.loads((path.parent / f"{Path(model['init']).parts[1]}.toml").read_text())
+    with torch.device("meta"):
+        given, wanted = (
+            create_model(m["name"], num_classes=3, **m.get("options", {})).state_dict()
+            for m in (earlier["model"], model)
+        )
+    lost = [n for n, t in given.items() if n not in wanted or wanted[n].shape != t.shape]
+    assert set(lost) <= {"score.weight", "score.bias"}
+
+
+def test_weights_by_name_are_those_of_the_training_heads(path: Path) -> None:
+    plain = tomllib.loads(path.read_text())
+    weights = plain[plain["task"]].get("auxiliary")
+    if not isinstance(weights, dict):
+        return
+    with torch.device("meta"):
+        network = create_model(plain["model"]["name"], num_classes=3)
+        outputs = network.train()(torch.zeros(2, 3, 128, 128))
+    assert weights.keys() == {name for name in outputs if name.startswith("aux_")}
 
 
 def test_a_slip_in_any_table_of_a_shipped_recipe_is_found(path: Path) -> None:
