@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from litescene.data.augment import Augmentation, augment_batch, color_matrices, sample_generator
+from litescene.core import IGNORE
+from litescene.data.augment import (
+    Augmentation,
+    augment_batch,
+    color_matrices,
+    mix_classes,
+    sample_generator,
+)
 
 PLAIN = Augmentation(scale=(1.0, 1.0), flip=0.0, jitter=0.0, hue=0.0)
 
@@ -59,3 +66,24 @@ def test_hue_turns_colours_and_keeps_luma() -> None:
     assert luma @ turned == pytest.approx(luma @ [200, 40, 40], rel=1e-3)
     hue = colorsys.rgb_to_hsv(*np.clip(turned, 0, 255) / 255)[0]
     assert abs(hue - 0.0) > 0.2
+
+
+def test_mixing_pastes_whole_classes_of_the_next_picture() -> None:
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.integers(0, 11, (4, 24, 32)))
+    labels[:, :3] = IGNORE
+    images = labels[:, None].float() + 1000 * torch.arange(4.0)[:, None, None, None]
+    images = images.repeat(1, 3, 1, 1)
+    generators = [sample_generator(0, 0, i) for i in range(4)]
+    mixed, marked = mix_classes(images, labels, 1.0, generators)
+    assert (mixed % 1000 == marked[:, None]).all()  # labels went with their pixels
+    donors = (mixed[:, 0] // 1000).long()
+    for i in range(4):
+        source, own = labels[(i + 1) % 4], donors[i] == i
+        assert set(donors[i].unique().tolist()) == {i, (i + 1) % 4}
+        pasted = {int(c) for c in source.unique() if not own[source == c].any()}
+        kept = {int(c) for c in source.unique() if own[source == c].all()}
+        assert pasted | kept == set(source.unique().tolist())
+        assert IGNORE in kept
+    same, _ = mix_classes(images, labels, 0.0, [sample_generator(0, 0, i) for i in range(4)])
+    assert torch.equal(same, images)

@@ -118,3 +118,32 @@ def augment_batch(
     mean = pictures.mean((1, 2, 3), keepdim=True)
     pictures = (pictures - mean) * contrast[:, None, None, None] + mean
     return pictures.clamp_(0, 255), moved.round().long()
+
+
+def mix_classes(
+    images: Tensor, labels: Tensor, share: float, generators: Sequence[np.random.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Paste the pixels of about half the classes of the batch's next picture, with their labels.
+
+    Objects are seen before other backgrounds, which small data sets lack. The masks are those of
+    Olsson et al., "ClassMix", WACV 2021, section 3.2, here with true labels.
+
+    Args:
+        images: n×3×h×w.
+        labels: n×h×w int64; ignored pixels (255) are never pasted.
+        share: how often a picture is mixed, 0 to 1.
+        generators: the random stream of each picture.
+
+    Returns:
+        New images and labels of the same shapes.
+
+    """
+    chosen = np.zeros((len(generators), IGNORE + 1), bool)
+    for row, g in zip(chosen, generators, strict=True):
+        mixed, classes = g.random() < share, g.random(IGNORE) < 0.5
+        row[:IGNORE] = mixed & classes
+    donors = labels.roll(-1, 0)
+    table = torch.from_numpy(chosen).to(labels.device)
+    pasted = torch.gather(table, 1, donors.flatten(1)).view_as(labels)
+    images = torch.where(pasted[:, None], images.roll(-1, 0), images)
+    return images, torch.where(pasted, donors, labels)

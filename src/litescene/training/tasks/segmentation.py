@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litescene.core import DataError, Image
-from litescene.data.augment import Augmentation, augment_batch, sample_generator
+from litescene.data.augment import Augmentation, augment_batch, mix_classes, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.metrics import ConfusionMatrix
 from litescene.models.spec import SMALLEST_SIDE, input_spec_of
@@ -128,6 +128,8 @@ class SegmentationTask:
                 augmentation,
                 generators,
             )
+            if s.mix:
+                images, labels = mix_classes(images, labels, s.mix, generators)
             row, column = (int(p) for p in generators[0].integers(0, s.loss_stride, 2))
             yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
 

@@ -72,6 +72,8 @@ class SegmentationSettings(Section):
     flip: float = Field(0.5, ge=0, le=1)
     jitter: float = Field(0.4, ge=0, lt=1)
     hue: float = Field(0.05, ge=0, le=0.5)
+    mix: float = Field(0.0, ge=0, le=1)
+    """How often a picture gets pixels of half the classes of another; `augment.mix_classes`."""
     loss: Literal["cross_entropy", "ohem"] = "ohem"
     ohem_threshold: float = Field(0.7, gt=0, lt=1)
     ohem_share: float = Field(1 / 16, gt=0, le=1)
