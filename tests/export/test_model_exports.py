@@ -9,7 +9,7 @@ from torch import nn
 
 from litescene.core import Contract, Taxonomy, distinct_colors
 from litescene.export import export
-from litescene.export.parity import draw_picture
+from litescene.export.parity import draw_picture, fit
 from litescene.models import create_model, list_models
 from litescene.runtime import load
 
@@ -17,12 +17,17 @@ CLASSES = 5
 TAXONOMY = Taxonomy("test", tuple(f"class{i}" for i in range(CLASSES)), distinct_colors(CLASSES))
 
 
-def settled(model: nn.Module) -> nn.Module:
+SIZES = {"segmentation": (64, 96), "detection": (128, 160)}
+"""The trained sizes that the bundles claim; the proof adds two more."""
+NETWORKS = [(task, name) for task in SIZES for name in list_models(task=task)]
+
+
+def settled(model: nn.Module, size: tuple[int, int]) -> nn.Module:
     """Random weights, but batch norms that have seen pictures."""
     model.train()
     with torch.no_grad():
         for seed in range(3):
-            x = torch.from_numpy(draw_picture(seed)).permute(2, 0, 1)[None].float() / 255
+            x = torch.from_numpy(fit(draw_picture(seed), size)).permute(2, 0, 1)[None].float() / 255
             model(torch.cat([x, x.flip(3)]))
     return model.eval()
 
@@ -30,14 +35,12 @@ def settled(model: nn.Module) -> nn.Module:
 def contract_for(model: nn.Module, name: str, task: str) -> Contract:
     if task == "segmentation":
         corners = model.align_corners
-        return Contract(
-            "segmentation", name, TAXONOMY, (128, 160), "upsample_argmax", align_corners=corners
-        )
+        return Contract(task, name, TAXONOMY, SIZES[task], "upsample_argmax", align_corners=corners)
     return Contract(
-        "detection",
+        task,
         name,
         TAXONOMY,
-        (128, 160),
+        SIZES[task],
         "decode_nms",
         anchors=model.anchors,
         strides=model.strides,
@@ -46,19 +49,21 @@ def contract_for(model: nn.Module, name: str, task: str) -> Contract:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["segmentation", "detection"])
+@pytest.mark.parametrize(("task", "name"), NETWORKS, ids=[name for _, name in NETWORKS])
 def test_every_registered_network_exports_with_its_proof(
-    task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
     torch.manual_seed(0)
-    for name in list_models(task=task):
-        model = settled(create_model(name, num_classes=CLASSES))
-        bundle = export(model, contract_for(model, name, task), tmp_path / f"{name}.onnx")
-        assert bundle.contract.parity["largest_difference"] <= 1e-4
-        result = load(tmp_path / f"{name}.onnx", "onnxruntime")(draw_picture(1))
-        if task == "segmentation":
-            assert result.labels.shape == (256, 320)
-            assert result.labels.max() < CLASSES
-        else:
-            assert np.isfinite(result.boxes).all()
+    model = settled(create_model(name, num_classes=CLASSES), SIZES[task])
+    file = tmp_path / f"{name}.onnx"
+    bundle = export(model, contract_for(model, name, task), file)
+    assert bundle.contract.parity["largest_difference"] <= 1e-4
+    assert bundle.contract.parity["batches"] == [1, 2]
+    assert len(bundle.contract.parity["sizes"]) == 3
+    result = load(file, "onnxruntime")(draw_picture(1))
+    if task == "segmentation":
+        assert result.labels.shape == (256, 320)
+        assert result.labels.max() < CLASSES
+    else:
+        assert np.isfinite(result.boxes).all()
