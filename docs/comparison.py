@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from litescene.core import CAMVID
 from litescene.core.trained import COMMON, RESULTS, SHORT, TrainedRun, trained_runs
+from litescene.export import profile
 from litescene.models import create_model, list_models, variant
 from litescene.models.registry import Variant
 
@@ -96,10 +99,6 @@ def reached(run: TrainedRun) -> str:
 
 def macs(facts: Variant, runs: Iterable[TrainedRun]) -> int:
     """MACs at `SIZE`: those of a result, which are at the default size, or else counted."""
-    import torch
-
-    from litescene.export import profile
-
     stored = (run.facts["macs"] for run in runs if facts.size == SIZE and "macs" in run.facts)
     known = next(stored, None)
     if known is not None:

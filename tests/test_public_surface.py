@@ -182,7 +182,7 @@ SURFACE: dict[str, set[str]] = {
         "TrackResult",
         "run",
     },
-    "litescene.ops": set(),
+    "litescene.ops": {"DepthwiseConv2d", "PReLU", "depthwise_conv2d", "prelu"},
     "litescene.models": {
         "InputSpec",
         "Variant",

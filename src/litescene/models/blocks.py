@@ -193,7 +193,8 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
     """`x` with its last row and column repeated until its sides are multiples of `divisor`."""
     height, width = x.shape[-2:]
     below, right = -height % divisor, -width % divisor
-    if not torch.jit.is_tracing() and below == right == 0:
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    if not tracing and below == right == 0:
         return x
     # autocast pads in float32, and all that follows would stay in it
     return F.pad(x, (0, right, 0, below), mode="replicate").to(x.dtype)
