@@ -30,6 +30,13 @@ def test_train_resume_evaluate_export_and_segment_follow_each_other(
     assert call("train", "--resume", "run").code == 0
 
     checkpoint = place / "run/best.safetensors"
+    anew = call("train", recipe, "--out", "anew", "--set", f"model.init={checkpoint}",
+                "--set", "model.options.attention='channel'", "--set", "epochs=1")  # fmt: skip
+    assert anew.code == 0, anew.err
+    (line,) = [x for x in anew.out.splitlines() if x.startswith("not in")]
+    assert "best.safetensors: fuse" in line
+    assert line.endswith("more")
+
     network = call("evaluate", checkpoint, "--data", "camvid:set", "--json", "network.json")
     assert network.code == 0, network.err
 
@@ -76,7 +83,10 @@ def test_checkpoints_that_do_not_fit_are_one_line(call: Any, recipe: Path, place
         (("export", "future_net.safetensors", "-o", "x.onnx"), "no model 'future_net'"),
         (("evaluate", "espnet_c_p2q3.safetensors", "--data", "camvid:set"), "knows 'two'"),
         (("train", recipe, "--set", "model.init=espnet_c_p2q3.safetensors"), "of the weights of"),
-        (("train", recipe, "--set", "segmentation.stages=[{height=32, width=64}]"), "equal to 64 (given: 32)"),
+        (
+            ("train", recipe, "--set", "segmentation.stages=[{height=32, width=64}]"),
+            "equal to 64 (given: 32)",
+        ),
     ):
         ended = call(*words)
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
