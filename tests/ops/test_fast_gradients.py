@@ -43,6 +43,26 @@ def test_depthwise_values_and_gradients_are_torchs(
     same_gradients(ours, F.conv2d(x, w, b, stride, padding, dilation, 5), *inputs)
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kernel", [(1, 25), (25, 1), (1, 15)])
+def test_wide_windows_return_in_bf16(kernel: tuple[int, int]) -> None:
+    """PyTorch's own never does on some processors, for windows of one row (see the operator)."""
+    around = kernel[0] // 2, kernel[1] // 2
+    x = torch.randn(2, 16, 20, 30).contiguous(memory_format=torch.channels_last)
+    layer = DepthwiseConv2d(16, kernel, 1, around)
+    exact = F.conv2d(x.double(), layer.weight.double(), None, 1, around, 1, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = layer(x)
+        rough.float().sum().backward()
+    assert rough.dtype == torch.bfloat16
+    torch.testing.assert_close(rough.double(), exact, rtol=0.02, atol=0.05)
+    assert layer.weight.grad is not None
+    with torch.no_grad():
+        torch.testing.assert_close(
+            layer.bfloat16()(x.bfloat16()).double(), exact, rtol=0.02, atol=0.05
+        )
+
+
 @pytest.mark.parametrize("slopes", [1, 5])
 def test_prelu_values_and_gradients_are_torchs(slopes: int) -> None:
     x = torch.randn(2, 5, 7, 9, dtype=torch.float64, requires_grad=True)

@@ -23,3 +23,21 @@ def test_every_second_pixel_of_a_grid_is_every_fourth_of_the_picture() -> None:
     picture = torch.arange(8 * 12).view(8, 12)
     grid = PixelGrid(2, 1, 0)
     assert torch.equal(grid.coarser(2).of(picture), grid.of(picture)[::2, ::2])
+
+
+@pytest.mark.parametrize("grid", [PixelGrid(), PixelGrid(2, 1, 0), PixelGrid(4, 1, 3)])
+def test_gradients_reach_just_the_pixels_of_the_grid_in_the_maps_own_precision(
+    grid: PixelGrid,
+) -> None:
+    maps = torch.randn(2, 3, 11, 14).bfloat16().contiguous(memory_format=torch.channels_last)
+    maps.requires_grad_()
+    taken = logits_on_grid(maps, (11, 14), grid, align_corners=False)
+    assert taken.dtype == torch.float32
+    g = torch.randn_like(taken).bfloat16().float()
+    taken.backward(g)
+    expected = torch.zeros(2, 3, 11, 14, dtype=torch.float64)
+    expected[:, :, grid.row :: grid.stride, grid.column :: grid.stride] = g.double()
+    assert maps.grad is not None
+    assert maps.grad.dtype == torch.bfloat16
+    assert maps.grad.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(maps.grad.double(), expected)
