@@ -222,6 +222,7 @@ SURFACE: dict[str, set[str]] = {
         "fold_batch_norms",
         "profile",
         "prove",
+        "quantize",
         "to_onnx",
     },
     "litescene.cli": {

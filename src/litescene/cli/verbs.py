@@ -13,6 +13,7 @@ VERBS = {
     "evaluate": "measure a bundle or checkpoint on a labelled data set",
     "import": "turn a checkpoint that a network's authors published into one of ours",
     "export": "turn a checkpoint into a bundle and prove that it computes the same",
+    "quantize": "turn a float32 bundle into an int8 one and say what that changes",
     "bench": "measure speed, size and memory of every network on this machine",
     "pick": "name the most accurate network that keeps up with a frame rate here",
     "bundle": "write litescene's metadata onto somebody else's ONNX model",

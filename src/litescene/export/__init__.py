@@ -5,6 +5,7 @@ from litescene.export.graph import to_onnx
 from litescene.export.onnx_export import contract_of, export, export_checkpoint
 from litescene.export.parity import bf16_agreement, prove
 from litescene.export.profile import Layer, Profile, profile
+from litescene.export.quantize import quantize
 
 __all__ = [
     "Layer",
@@ -16,5 +17,6 @@ __all__ = [
     "fold_batch_norms",
     "profile",
     "prove",
+    "quantize",
     "to_onnx",
 ]

@@ -69,7 +69,7 @@ def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> d
         MissingExtraError: no engine is installed.
 
     """
-    engines = _exact_engines(bundle)
+    engines = exact_engines(bundle)
     drawn = list(pictures) or [draw_picture(seed) for seed in range(2)]
     worst, decisions = 0.0, 0
     unpools = bool(getattr(model, "unpools", False))
@@ -123,11 +123,18 @@ def bf16_agreement(bundle: Bundle, pictures: Sequence[Image]) -> float | None:
         OpenVinoEngine(bundle, default_threads(), precision, store=False)
         for precision in ("f32", "bf16")
     )
+    return agreement(exact, rough, bundle.contract, pictures)
+
+
+def agreement(
+    exact: Engine, rough: Engine, contract: Contract, pictures: Sequence[Image]
+) -> float | None:
+    """Mean share of decisions that two engines have in common; None without decisions."""
     shares = []
     for picture in pictures:
-        batch = as_seen(picture, bundle.contract)[None]
+        batch = as_seen(picture, contract)[None]
         one, other = [o.copy() for o in exact.run(batch)], rough.run(batch)
-        share = _agreement(one, other, bundle.contract)
+        share = _agreement(one, other, contract)
         if share is not None:
             shares.append(share)
     return float(np.mean(shares)) if shares else None
@@ -171,7 +178,8 @@ def as_seen(picture: Image, contract: Contract) -> Image:
     return resize(picture, network_size((height, width), contract.size, contract.stride))
 
 
-def _exact_engines(bundle: Bundle) -> list[Engine]:
+def exact_engines(bundle: Bundle) -> list[Engine]:
+    """Every installed engine that adds no rounding of its own; a `MissingExtraError` without."""
     engines: list[Engine] = []
     if installed("onnxruntime"):
         engines.append(OnnxRuntimeEngine(bundle, default_threads()))

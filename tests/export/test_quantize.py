@@ -1,0 +1,129 @@
+"""int8 bundles: against the bounds of affine quantisation, and in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from litescene.cli.quantize import spread
+from litescene.core import BundleError, InputError
+from litescene.export import quantize
+from litescene.export.parity import draw_picture
+from litescene.media.sources import open_source
+from litescene.metrics import ConfusionMatrix
+from litescene.runtime import Bundle, Segmenter, write_metadata
+from litescene.runtime.catalog import shipped
+from litescene.runtime.engines import create_engine
+from real_data import DataSet
+from tiny_bundles import segmentation_contract, segmentation_model
+
+SIZE = (96, 128)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def pictures() -> list[NDArray[np.uint8]]:
+    return [cv2.resize(draw_picture(seed), SIZE[::-1]) for seed in range(12)]
+
+
+@pytest.fixture
+def bundle() -> Bundle:
+    model = write_metadata(segmentation_model(), segmentation_contract(SIZE))
+    return Bundle.from_bytes(model, "tiny")
+
+
+def exact_logits(bundle: Bundle, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The tiny model in float64: means of 8×8 pixels in 0..1, then a 1×1 convolution."""
+    pooled = (picture / 255.0).reshape(SIZE[0] // 8, 8, SIZE[1] // 8, 8, 3).mean((1, 3))
+    return np.einsum("oc,hwc->ohw", weights(bundle), pooled)
+
+
+def weights(bundle: Bundle) -> NDArray[np.float64]:
+    graph = onnx.load_model_from_string(bundle.model).graph
+    found = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
+    return found["w0"][:, :, 0, 0].astype(np.float64)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino-f32"])
+def test_logits_are_within_the_steps_of_the_affine_maps(
+    bundle: Bundle, pictures: list[NDArray[np.uint8]], tmp_path: Path, engine: str
+) -> None:
+    made = quantize(bundle, tmp_path / "int8.onnx", pictures)
+    seen = [p for i, p in enumerate(pictures) if i % 4]
+    logits = np.stack([exact_logits(bundle, p) for p in seen])
+    w = weights(bundle)
+    # Half a step of each map on the way: pictures and their means are 0..1 in 255 steps.
+    of_input = 2 * 0.5 / 255 * np.abs(w).sum(1)
+    of_weights = 0.5 * np.abs(w).max(1) / 127 * 3
+    of_output = 0.5 * (max(logits.max(), 0) - min(logits.min(), 0)) / 255
+    bound = (of_input + of_weights + of_output)[:, None, None] * 1.02
+    runner = create_engine(engine, made)
+    for picture, wanted in zip(seen, logits, strict=True):
+        given = runner.run(picture[None])[0][0]
+        assert (np.abs(given - wanted) <= bound).all()
+        assert np.abs(given - wanted).max() > 1e-5  # it really computes in steps
+
+
+def test_the_contract_says_what_was_done(
+    bundle: Bundle, pictures: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    made = quantize(bundle, tmp_path / "int8.onnx", pictures)
+    assert Bundle.open(tmp_path / "int8.onnx").digest == made.digest
+    parity = made.contract.parity
+    assert parity["quantized_from"] == bundle.digest
+    assert (parity["calibration_pictures"], parity["compared_pictures"]) == (9, 3)
+    assert 0.9 < parity["int8_agreement"] <= 1
+    kinds = {t.data_type for t in onnx.load_model_from_string(made.model).graph.initializer}
+    assert onnx.TensorProto.INT8 in kinds
+
+
+def test_what_cannot_be_quantised_is_refused(
+    bundle: Bundle, pictures: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="7 pictures are too few"):
+        quantize(bundle, tmp_path / "few.onnx", pictures[:7])
+    made = quantize(bundle, tmp_path / "int8.onnx", pictures)
+    with pytest.raises(BundleError, match="quantised already"):
+        quantize(made, tmp_path / "twice.onnx", pictures)
+    assert [p.name for p in tmp_path.glob("*.onnx")] == ["int8.onnx"]
+
+
+def test_pictures_are_taken_from_all_over_a_folder(tmp_path: Path) -> None:
+    for i in range(10):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
+    with open_source(str(tmp_path)) as source:
+        assert [int(image[0, 0, 0]) for image in spread(source, 3)] == [0, 3, 6]
+    with open_source(str(tmp_path)) as source:
+        assert len(spread(source, 64)) == 10
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_shipped_segmenter_keeps_its_accuracy_in_int8(
+    tmp_path: Path, data_set: DataSet
+) -> None:
+    camvid = data_set("camvid")
+    with open_source(str(camvid / "train")) as source:
+        images = spread(source, 48)
+    exact = shipped()["pp_liteseg_t"].open()
+    made = quantize(exact, tmp_path / "int8.onnx", images)
+    assert len(made.model) < 0.3 * len(exact.model)
+    matrices = []
+    for one in (exact, made):
+        segmenter = Segmenter(one, "openvino-f32")
+        matrix = ConfusionMatrix(segmenter.taxonomy)
+        for path in sorted((camvid / "val").glob("*"))[::4]:
+            labels = cv2.imread(str(camvid / "valannot" / f"{path.stem}.png"), -1)
+            matrix.add(segmenter(path).labels, np.where(labels == 11, 255, labels).astype(np.uint8))
+        matrices.append(matrix.to_dict()["mean_iou"])
+    assert abs(matrices[0] - matrices[1]) < 0.01
