@@ -3,8 +3,9 @@
 `models.md` comes from the registry, the shipped bundles and the result files; a line
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
-and the results of training), `ablation` (from that of `pp_liteseg_ablation.py`, a section of its
-own if it is there) or `imports` (from the tables of official names).
+and the results of training), `ablation` and `options` (from those of `pp_liteseg_ablation.py` and
+`segmentation_options.py`, a section each if it is there) or `imports` (from the tables of official
+names).
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from comparison import comparison, figure, table
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from options import options
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
+OPTIONS = "segmentation_options"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -42,6 +45,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "results": results,
         "front": front,
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
+        "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -121,7 +125,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        if "metrics" not in record and name not in (BENCH, ABLATION):
+        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
+import pp_liteseg_ablation as ablation
 from litescene.core import RecipeError
 from litescene.training import RunFolder
 from litescene.training.comparison import claimed
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "pp_liteseg_ablation.py"
 
-
-@pytest.fixture
-def ablation() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pp_liteseg_ablation", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_every_configuration_is_another_network(ablation: ModuleType) -> None:
+def test_every_configuration_is_another_network() -> None:
     size = (64, 64)
     counted = {
         n: ablation.counts("pp_liteseg_b", o, size) for n, o in ablation.CONFIGURATIONS.items()
@@ -41,15 +28,9 @@ def test_every_configuration_is_another_network(ablation: ModuleType) -> None:
     }
 
 
-def test_mean_and_deviation_are_those_of_the_sample(ablation: ModuleType) -> None:
-    assert ablation.mean_and_deviation([0.5]) == {"mean": 0.5, "deviation": None}
-    found = ablation.mean_and_deviation([0.5, 0.7, 0.6])
-    assert found == pytest.approx({"mean": 0.6, "deviation": 0.1})
-
-
 @pytest.mark.slow
 def test_runs_are_trained_once_and_measured(
-    ablation: ModuleType, recipe: Path, place: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["--recipe", str(recipe), "--set", "epochs=1", "--out", "runs", "--seeds", "2"]
     common += ["--only", "baseline", "--only", "all"]

@@ -1,0 +1,97 @@
+"""One recipe in several variants, each with several seeds: train what is missing, read the rest.
+
+Each run has a folder of its own, `OUT/VARIANT_seedN`. What is finished is skipped, what was begun
+is gone on with, and what another process is training is left to it: started once per core, the same
+script shares the runs out.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from litescene.cli.train import follow
+from litescene.core import DivergedError, RecipeError
+from litescene.training import Recipe, RunFolder
+from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
+from litescene.training.data_specs import without_data_folders
+
+PER_RUN = ("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch", "seconds", "commit")
+PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")
+
+Variants = Mapping[str, Recipe]
+"""The recipe of each variant; its seed does not count."""
+
+
+def _folder_of(out: Path, wanted: Recipe, name: str) -> RunFolder:
+    """The run folder of a variant; one that holds a run of another recipe is an error."""
+    folder = RunFolder(out / f"{name}_seed{wanted.seed}")
+    if (folder.path / "recipe.json").exists():
+        held = folder.recipe()
+        plain = [without_data_folders(r.model_dump(mode="json")) for r in (held, wanted)]
+        if plain[0] != plain[1]:
+            raise RecipeError(f"{folder.path} holds a run of another recipe; choose another --out")
+    return folder
+
+
+def _runs(
+    variants: Variants, seeds: int, out: Path
+) -> Iterator[tuple[int, str, Recipe, RunFolder]]:
+    """Every run that is wanted, all variants before the next seed."""
+    for seed in range(seeds):
+        for name, recipe in variants.items():
+            wanted = recipe.model_copy(update={"seed": seed})
+            yield seed, name, wanted, _folder_of(out, wanted, name)
+
+
+def train(variants: Variants, seeds: int, out: Path) -> dict[str, str]:
+    """Train what is not trained yet; returns why runs failed, by folder."""
+    failures: dict[str, str] = {}
+    for _, _, wanted, folder in _runs(variants, seeds, out):
+        with claimed(folder) as ours:
+            if not ours or is_finished(folder):
+                continue
+            try:
+                train_or_resume(wanted, folder, follow)
+            except DivergedError as error:
+                failures[folder.path.name] = str(error)
+    return failures
+
+
+def finished(variants: Variants, seeds: int, out: Path) -> dict[str, list[RunFolder]]:
+    """The finished runs of each variant that has any; says what is left out."""
+    found: dict[str, list[RunFolder]] = {name: [] for name in variants}
+    for _, name, _, folder in _runs(variants, seeds, out):
+        if is_finished(folder):
+            found[name].append(folder)
+    for name, done in found.items():
+        if len(done) < seeds:
+            print(f"{name}: {len(done)} of {seeds} runs are finished")
+    return {name: done for name, done in found.items() if done}
+
+
+def results(done: Mapping[str, Sequence[RunFolder]]) -> dict[str, list[dict[str, Any]]]:
+    """What the runs of each variant reached."""
+    return {name: [result_of(run, {}) for run in runs] for name, runs in done.items()}
+
+
+def reached(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """For the record: mean IoU over the seeds, and each run."""
+    return {
+        "mean_iou": mean_and_deviation([run["mean_iou"] for run in runs]),
+        "runs": [{key: run[key] for key in PER_RUN} for run in runs],
+    }
+
+
+def mean_and_deviation(values: Sequence[float]) -> dict[str, float | None]:
+    """Mean, and sample standard deviation of at least two values."""
+    deviation = statistics.stdev(values) if len(values) > 1 else None
+    return {"mean": statistics.mean(values), "deviation": deviation}
+
+
+def written(figures: Mapping[str, float | None]) -> str:
+    """`mean_and_deviation` as text."""
+    deviation = figures["deviation"]
+    return f"{figures['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
