@@ -45,7 +45,7 @@ class Moving:
 
 def proof(monkeypatch: pytest.MonkeyPatch, unpools: bool, share: float) -> dict[str, Any]:
     model = Pointwise(unpools).eval()
-    monkeypatch.setattr(parity, "_exact_engines", lambda _: [Moving(model, share)])
+    monkeypatch.setattr(parity, "exact_engines", lambda _: [Moving(model, share)])
     contract = Contract("segmentation", "pointwise", TAXONOMY, (128, 160), "upsample_argmax")
     return parity.prove(model, SimpleNamespace(contract=contract))
 
