@@ -35,6 +35,7 @@ def test_every_chosen_network_is_trained_once(call: Any, short: Path, place: Pat
     run = result(place, "fast_scnn")
     assert (run["protocol"], run["epochs"], run["parameters"]) == ("tiny", 1, 1_137_019)
     assert 0 <= run["mean_iou"] <= 1
+    assert run["trained_on"] == ["camvid:set"]  # and not where this machine has it
     assert result(place, "contextnet")["macs"] == 546_564_224
 
     again = call(*ALL, short, *TWO)

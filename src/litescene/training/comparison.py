@@ -18,6 +18,7 @@ from litescene.core import DivergedError
 from litescene.core.provenance import provenance
 from litescene.core.trained import trained_by
 from litescene.media.atomic import write_atomic
+from litescene.training.data_specs import without_data_folders
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe
 from litescene.training.run_folder import RunFolder
@@ -105,7 +106,7 @@ def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
         **{key: result[key] for key in _MEASURED},
         "mean_iou_by_epoch": measured,
         "data": card["data"]["val"],
-        "trained_on": card["data"]["train"],
+        "trained_on": without_data_folders(card["data"]["train"]),
         "size": card["size"],
         **facts,
         "epochs": recipe["epochs"],
