@@ -32,8 +32,8 @@ from torch.nn import functional as F
 
 from litescene.core import Image
 from litescene.core.provenance import provenance
-from litescene.export.graph import normalisation
 from litescene.media import open_source, write_atomic
+from litescene.models.spec import input_spec_of
 from litescene.runtime import Bundle, Segmenter, default_threads
 from litescene.runtime.segmentation import resize
 from litescene.training import load_model
@@ -46,12 +46,12 @@ def eager(
 ) -> Callable[[Image], Labels]:
     """PyTorch float32 with its own upsampling and argmax, all tensors in one memory layout."""
     model = copy.deepcopy(model).to(memory_format=layout)
-    factor, offset = (t.float() for t in normalisation(model))
+    spec = input_spec_of(model)
 
     @torch.inference_mode()
     def run(frame: Image) -> Labels:
-        x = torch.from_numpy(resize(frame, size)).permute(2, 0, 1)[None].float() * factor + offset
-        logits = model.head_logits(x.contiguous(memory_format=layout))
+        x = torch.from_numpy(resize(frame, size)).permute(2, 0, 1)[None].float()
+        logits = model.head_logits(spec.normalised(x).contiguous(memory_format=layout))
         full = F.interpolate(logits, frame.shape[:2], mode="bilinear", align_corners=False)
         return full[0].argmax(0).to(torch.uint8).numpy()
 

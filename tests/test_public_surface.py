@@ -182,7 +182,14 @@ SURFACE: dict[str, set[str]] = {
         "TrackResult",
         "run",
     },
-    "litescene.ops": {"DepthwiseConv2d", "PReLU", "depthwise_conv2d", "prelu"},
+    "litescene.ops": {
+        "DepthwiseConv2d",
+        "DilatedConv2d",
+        "PReLU",
+        "depthwise_conv2d",
+        "dilated_conv2d",
+        "prelu",
+    },
     "litescene.models": {
         "InputSpec",
         "Variant",

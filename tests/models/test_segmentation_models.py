@@ -34,6 +34,15 @@ HEAVY = {
 """More than ten billion multiply-accumulates at 480×360: at the largest size only shapes count."""
 
 
+@pytest.mark.parametrize("name", list_models())
+def test_dilated_convolutions_are_those_with_right_gradients(name: str) -> None:
+    """Of this library, whose operators know where PyTorch's gradients are wrong or slow."""
+    with torch.device("meta"):
+        network = create_model(name)
+    plain = [m for m in network.modules() if type(m) is nn.Conv2d and set(m.dilation) != {1}]
+    assert plain == []
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
     """Each network in turn, with all of its tests, so that one is in memory at a time."""

@@ -1,4 +1,4 @@
-"""Depthwise convolution and PReLU against PyTorch's own, in float64 and in use."""
+"""Depthwise and dilated convolutions and PReLU against PyTorch's own, in float64 and in use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from litescene.ops import DepthwiseConv2d, PReLU, depthwise_conv2d, prelu
+from litescene.ops import DepthwiseConv2d, DilatedConv2d, PReLU, depthwise_conv2d, prelu
 
 CASES = [  # kernel, stride, padding, dilation
     ((3, 3), (2, 2), (1, 1), (1, 1)),
@@ -82,3 +82,32 @@ def test_layers_work_under_autocast_and_without_gradients(layer: torch.nn.Module
         rough.float().sum().backward()
     torch.testing.assert_close(rough.float(), plain, rtol=0.05, atol=0.05)
     assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in layer.parameters())
+
+
+@pytest.mark.parametrize("channels", [16, 17, 25, 40])
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 2), (1, 4)])
+def test_gradients_of_dilated_convolutions_are_right_in_bf16(
+    channels: int, dilation: tuple[int, int]
+) -> None:
+    """PyTorch's own are rubbish on some processors, or end the program (see the operator)."""
+    x = torch.randn(4, channels, 12, 14).bfloat16().contiguous(memory_format=torch.channels_last)
+    layer = DilatedConv2d(channels, 24, 3, 1, dilation, dilation).bfloat16()
+    inputs = [x.requires_grad_(), layer.weight, layer.bias]
+    ours = layer(x)
+    g = torch.randn_like(ours)
+    exact = [t.detach().double().requires_grad_() for t in inputs]
+    theirs = F.conv2d(*exact, 1, dilation, dilation)
+    for one, other in zip(
+        (ours, *torch.autograd.grad(ours, inputs, g)),
+        (theirs, *torch.autograd.grad(theirs, exact, g.double())),
+        strict=True,
+    ):
+        difference = (one.detach().double() - other.detach()).abs().max()
+        assert float(difference / other.detach().abs().max()) < 0.01
+
+
+def test_dilated_convolutions_equal_torchs_in_float64() -> None:
+    x = torch.randn(2, 20, 11, 13, dtype=torch.float64, requires_grad=True)
+    layer = DilatedConv2d(20, 6, (3, 1), 1, (2, 0), (2, 1)).double()
+    theirs = F.conv2d(x, layer.weight, layer.bias, 1, (2, 0), (2, 1))
+    same_gradients(layer(x), theirs, x, layer.weight, layer.bias)

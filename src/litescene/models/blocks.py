@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from litescene.ops import DepthwiseConv2d, PReLU
+from litescene.ops import DepthwiseConv2d, DilatedConv2d, PReLU
 
 Activation = Callable[[int], nn.Module]
 """Makes the activation of so many channels; `PReLU` is one (a slope per channel)."""
@@ -61,10 +61,15 @@ class ConvNormAct(nn.Sequential):
         steps = (dilation, dilation) if isinstance(dilation, int) else dilation
         same = (sides[0] // 2 * steps[0], sides[1] // 2 * steps[1])
         around = same if padding is None else (padding, padding)
+        conv: nn.Module
+        if groups == in_channels == out_channels:
+            conv = DepthwiseConv2d(in_channels, sides, stride, around, steps, bias=bias)
+        elif groups == 1:
+            conv = DilatedConv2d(in_channels, out_channels, sides, stride, around, steps, bias=bias)
+        else:
+            conv = nn.Conv2d(in_channels, out_channels, sides, stride, around, steps, groups, bias)
         layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, out_channels, sides, stride, around, steps, groups, bias)
-            if groups != in_channels or groups != out_channels
-            else DepthwiseConv2d(in_channels, sides, stride, around, steps, bias=bias),
+            conv,
             nn.BatchNorm2d(out_channels, eps=eps, momentum=momentum),
         ]
         if activation is not None:

@@ -38,6 +38,7 @@ from litescene.models.blocks import (
 )
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import DilatedConv2d
 
 SHUFFLED_GROUPS = 4
 
@@ -83,9 +84,7 @@ def conv(
     """Convolution, norm, activation."""
     padding = kernel // 2 * dilation
     return normed(
-        nn.Conv2d(
-            in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False
-        ),
+        DilatedConv2d(in_channels, out_channels, kernel, 1, padding, dilation, bias=False),
         activation,
     )
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct, crop_to
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import PReLU
+from litescene.ops import DilatedConv2d, PReLU
 
 EPS = 1e-3
 Skip = Literal["stem", "mix"]
@@ -41,7 +41,7 @@ Unit = Callable[[int, int, int, bool], nn.Module]
 
 def dilated(in_channels: int, out_channels: int, dilation: int) -> nn.Module:
     """The branch of ESP: a dilated 3×3 convolution."""
-    return nn.Conv2d(in_channels, out_channels, 3, 1, dilation, dilation, bias=False)
+    return DilatedConv2d(in_channels, out_channels, 3, 1, dilation, dilation, bias=False)
 
 
 class ESP(nn.Module):

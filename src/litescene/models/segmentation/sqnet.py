@@ -37,6 +37,7 @@ from torch.nn import functional as F
 from litescene.models.blocks import crop_to, doubling
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import DilatedConv2d
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,7 @@ class ParallelDilated(nn.Module):
     ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d, bias=bias)
-            for d in dilations
+            DilatedConv2d(in_channels, out_channels, 3, 1, d, d, bias=bias) for d in dilations
         )
 
     def forward(self, x: Tensor) -> Tensor:
