@@ -54,6 +54,11 @@ def _gradients(
     )
 
 
+def _endangered(channels: int, dilation: Pair) -> bool:
+    """Whether PyTorch's own bf16 weight gradient may be wrong."""
+    return dilation != (1, 1) and channels > _BLOCK and channels % _BLOCK != 0
+
+
 def dilated_conv2d(
     x: Tensor,
     weight: Tensor,
@@ -69,10 +74,8 @@ def dilated_conv2d(
     if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         precision = torch.get_autocast_dtype("cpu")
         x, weight = x.to(precision), weight.to(precision)
-    channels = x.shape[1]
-    endangered = channels > _BLOCK and channels % _BLOCK and dilation != (1, 1)
-    rough = x.device.type == "cpu" and x.dtype == torch.bfloat16
-    if not (endangered and rough and torch.is_grad_enabled()):
+    rough = x.device.type == "cpu" and x.dtype == torch.bfloat16 and torch.is_grad_enabled()
+    if not (rough and _endangered(x.shape[1], dilation)):
         return F.conv2d(x, weight, bias, stride, padding, dilation)
     y: Tensor = _Dilated.apply(x, weight, stride, padding, dilation)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias.to(y.dtype)[:, None, None]
