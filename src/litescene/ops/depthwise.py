@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-Pair = tuple[int, int]
+from litescene.ops.convolution import OwnConv2d, Pair, as_autocast, with_bias
 
 _WIDEST_IN_BF16 = 13
 """oneDNN's bf16 kernel for depthwise windows of one row never returns where they are wider.
@@ -104,9 +104,7 @@ def depthwise_conv2d(
     stride or a dilation makes PyTorch's slow and the padding does not exceed the kernel's reach.
     On the CPU windows wider than 13 are computed in float32 where bf16 is asked for.
     """
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        precision = torch.get_autocast_dtype("cpu")
-        x, weight = x.to(precision), weight.to(precision)
+    x, weight = as_autocast(x, weight)
     if _hangs(x, weight):
         exact = None if bias is None else bias.float()
         with torch.autocast("cpu", enabled=False):
@@ -117,11 +115,13 @@ def depthwise_conv2d(
     if plain or x.device.type != "cpu" or not torch.is_grad_enabled():
         return F.conv2d(x, weight, bias, stride, padding, dilation, x.shape[1])
     y: Tensor = _Depthwise.apply(x, weight, stride, padding, dilation)  # type: ignore[no-untyped-call]
-    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+    return with_bias(y, bias)
 
 
-class DepthwiseConv2d(nn.Conv2d):
+class DepthwiseConv2d(OwnConv2d):
     """`depthwise_conv2d` as a layer, with padding and dilation per direction."""
+
+    operator = staticmethod(depthwise_conv2d)
 
     def __init__(
         self,
@@ -134,10 +134,3 @@ class DepthwiseConv2d(nn.Conv2d):
         bias: bool = False,
     ) -> None:
         super().__init__(channels, channels, kernel, stride, padding, dilation, channels, bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×C×H×W to N×C×H'×W'."""
-        stride: Any = self.stride
-        padding: Any = self.padding
-        dilation: Any = self.dilation
-        return depthwise_conv2d(x, self.weight, self.bias, stride, padding, dilation)

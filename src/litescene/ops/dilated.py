@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-Pair = tuple[int, int]
+from litescene.ops.convolution import OwnConv2d, Pair, as_autocast, with_bias
 
 _BLOCK = 16
 """Channels that oneDNN's kernel handles together."""
@@ -71,18 +71,18 @@ def dilated_conv2d(
 
     PyTorch's own, but for the gradient that it may have wrong (see the module).
     """
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        precision = torch.get_autocast_dtype("cpu")
-        x, weight = x.to(precision), weight.to(precision)
+    x, weight = as_autocast(x, weight)
     rough = x.device.type == "cpu" and x.dtype == torch.bfloat16 and torch.is_grad_enabled()
     if not (rough and _endangered(x.shape[1], dilation)):
         return F.conv2d(x, weight, bias, stride, padding, dilation)
     y: Tensor = _Dilated.apply(x, weight, stride, padding, dilation)  # type: ignore[no-untyped-call]
-    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+    return with_bias(y, bias)
 
 
-class DilatedConv2d(nn.Conv2d):
+class DilatedConv2d(OwnConv2d):
     """`dilated_conv2d` as a layer: one group, zeros as padding."""
+
+    operator = staticmethod(dilated_conv2d)
 
     def __init__(
         self,
@@ -98,10 +98,3 @@ class DilatedConv2d(nn.Conv2d):
         super().__init__(
             in_channels, out_channels, kernel, stride, padding, dilation, groups=1, bias=bias
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×C×H×W to N×D×H'×W'."""
-        stride: Any = self.stride
-        padding: Any = self.padding
-        dilation: Any = self.dilation
-        return dilated_conv2d(x, self.weight, self.bias, stride, padding, dilation)
