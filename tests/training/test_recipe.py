@@ -110,6 +110,28 @@ def test_learning_rate_falls_at_milestones() -> None:
     assert values == [0.5, 1, 1, 0.5, 0.5, 0.25, 0.25]
 
 
+def test_learning_rate_begins_again_at_restarts() -> None:
+    again = [{"epoch": 10, "factor": 0.5}, {"epoch": 14, "factor": 0.25}]
+    schedule = {"power": 1.0, "warmup_epochs": 2, "restarts": again}
+    section = recipe_from_dict({**PLAIN, "schedule": schedule}, "x").schedule
+    epochs = (1, 2, 6, 9.5, 10, 12, 14, 16, 18)
+    values = [learning_rate_factor(section, epoch, 18) for epoch in epochs]
+    assert values == pytest.approx([0.5, 1, 0.5, 0.0625, 0.5, 0.25, 0.25, 0.125, 0])
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        ({"restarts": [{"epoch": 5, "factor": 1}, {"epoch": 5, "factor": 1}]}, r"rise, .*\[5, 5\]"),
+        ({"name": "step", "restarts": [{"epoch": 5, "factor": 1}]}, "step has milestones"),
+        ({"warmup_epochs": 5, "restarts": [{"epoch": 5, "factor": 1}]}, "after the warm-up"),
+    ],
+)
+def test_wrong_restarts_are_named(schedule: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe_from_dict({**PLAIN, "schedule": schedule}, "x")
+
+
 SETTINGS = {"data": "camvid:a", "stages": [{"height": 64, "width": 64}]}
 
 

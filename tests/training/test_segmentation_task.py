@@ -28,7 +28,7 @@ def write_set(root: Path, count: int, first: int, size: tuple[int, int] = (64, 6
     return root
 
 
-def recipe(main: Path, extra: list[dict[str, object]]) -> Recipe:
+def recipe(main: Path, extra: list[dict[str, object]], **more: object) -> Recipe:
     plain = {
         "name": "x",
         "task": "segmentation",
@@ -42,7 +42,8 @@ def recipe(main: Path, extra: list[dict[str, object]]) -> Recipe:
             "jitter": 0.0,
             "hue": 0.0,
             "flip": 0.0,
-        },
+        }
+        | more,
     }
     return recipe_from_dict(plain, "test")
 
@@ -69,6 +70,23 @@ def test_so_many_pictures_of_an_extra_source_join_anew_each_epoch(tmp_path: Path
     assert len({tuple(e[6:]) for e in epochs}) > 1
     assert task.counts.sum() == 6 * 64 * 64
     assert task.card()["data"]["pictures"] == [6, 8]
+
+
+def test_a_stage_has_its_own_jitter_and_mix(tmp_path: Path) -> None:
+    plain = {"height": 64, "width": 64, "scale": [1.0, 1.0]}
+    stages = [plain, plain | {"epoch": 1, "jitter": 0.0, "mix": 0.0}]
+    main = write_set(tmp_path / "a", 6, 100)
+    halves = np.repeat(np.arange(2, dtype=np.uint8), 32)[None].repeat(64, 0)
+    for i in range(6):  # mixing moves one class of two
+        cv2.imwrite(str(main / "trainannot" / f"{i}.png"), halves)
+    task = SegmentationTask(
+        recipe(main, [], stages=stages, jitter=0.5, mix=1.0), torch.device("cpu")
+    )
+    seen = [[batch.images for batch in task.batches(epoch, 0, 1)] for epoch in range(2)]
+    assert values(task, 0) != [100, 101, 102, 103, 104, 105]
+    assert values(task, 1) == [100, 101, 102, 103, 104, 105]
+    spread = [max(float(i.std((2, 3)).max()) for i in images) for images in seen]
+    assert spread[0] > 1 > spread[1]  # a mixed picture has pixels of two grey values
 
 
 def test_extra_pictures_of_another_size_are_refused(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from litescene.core import RecipeError
 
@@ -48,6 +48,16 @@ class OptimizerSection(Section):
     """Whether the weights of depthwise convolutions decay like the others."""
 
 
+class RestartSection(Section):
+    """From this epoch on (counted from 0) the decay begins once more, at a share of the first rate.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+    """
+
+    epoch: int = Field(gt=0)
+    factor: float = Field(gt=0, le=1)
+
+
 class ScheduleSection(Section):
     """Learning rate over time: linear warm-up, then polynomial or cosine decay, or steps."""
 
@@ -59,6 +69,19 @@ class ScheduleSection(Section):
     milestones: list[int] = Field(default_factory=list)
     """Epochs at whose beginning `step` multiplies the learning rate by `gamma`."""
     gamma: float = Field(0.1, gt=0, lt=1)
+    restarts: list[RestartSection] = Field(default_factory=list)
+    """Where `poly` or `cosine`, having ended, begin again, without a warm-up."""
+
+    @model_validator(mode="after")
+    def _restarts_fit(self) -> Self:
+        epochs = [restart.epoch for restart in self.restarts]
+        if epochs != sorted(set(epochs)):
+            raise ValueError(f"restarts rise, these begin at {epochs}")
+        if epochs and self.name == "step":
+            raise ValueError("restarts belong to poly and cosine; step has milestones")
+        if epochs and epochs[0] <= self.warmup_epochs:
+            raise ValueError(f"the first restart, at {epochs[0]}, comes after the warm-up")
+        return self
 
 
 class EmaSection(Section):

@@ -115,7 +115,9 @@ class SegmentationTask:
         """An epoch's augmented pictures; the last ones that fill no batch are left out."""
         size, seed, s = self.recipe.batch_size, self.recipe.seed, self.settings
         stage = self._begin_stage(epoch)
-        augmentation = Augmentation(stage.scale, s.flip, s.jitter, s.hue)
+        jitter = s.jitter if stage.jitter is None else stage.jitter
+        mix = s.mix if stage.mix is None else stage.mix
+        augmentation = Augmentation(stage.scale, s.flip, jitter, s.hue)
         order = self._pictures(epoch)
         for step in own_steps(self.steps_per_epoch(), rank, world):
             chosen = order[step * size : (step + 1) * size]
@@ -128,8 +130,8 @@ class SegmentationTask:
                 augmentation,
                 generators,
             )
-            if s.mix:
-                images, labels = mix_classes(images, labels, s.mix, generators)
+            if mix:
+                images, labels = mix_classes(images, labels, mix, generators)
             row, column = (int(p) for p in generators[0].integers(0, s.loss_stride, 2))
             yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
 

@@ -23,6 +23,9 @@ class Stage(StageSection):
     """Power of (median frequency / frequency)."""
     inverse_log: float = Field(0.0, ge=0)
     """The papers' c in 1 / ln(c + frequency), above 1; 0 for none."""
+    jitter: float | None = Field(None, ge=0, lt=1)
+    """In place of the recipe's own; so is `mix`."""
+    mix: float | None = Field(None, ge=0, le=1)
 
 
 def _one_form(stages: list[Stage]) -> list[Stage]:
