@@ -117,6 +117,8 @@ def test_learning_rate_begins_again_at_restarts() -> None:
     epochs = (1, 2, 6, 9.5, 10, 12, 14, 16, 18)
     values = [learning_rate_factor(section, epoch, 18) for epoch in epochs]
     assert values == pytest.approx([0.5, 1, 0.5, 0.0625, 0.5, 0.25, 0.25, 0.125, 0])
+    shorter = [learning_rate_factor(section, epoch, 6) for epoch in (2, 4, 6)]
+    assert shorter == pytest.approx([1, 0.5, 0])  # a restart that never comes
 
 
 @pytest.mark.parametrize(

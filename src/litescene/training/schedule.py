@@ -15,7 +15,7 @@ def learning_rate_factor(section: ScheduleSection, epoch: float, epochs: int) ->
     same from each restart times its factor; or step, `gamma` at each milestone.
     """
     past = [restart for restart in section.restarts if restart.epoch <= epoch]
-    ends = [restart.epoch for restart in section.restarts] + [epochs]
+    ends = [min(restart.epoch, epochs) for restart in section.restarts] + [epochs]
     begin, scale = (past[-1].epoch, past[-1].factor) if past else (section.warmup_epochs, 1.0)
     if epoch < begin:
         return max(epoch / begin, 1e-3)
