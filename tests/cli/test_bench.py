@@ -241,3 +241,31 @@ def test_pick_says_that_a_record_is_of_another_machine(call: Any, place: Path) -
     ended = call("pick", "--fps", "30", "--results", results, "--json", "theirs.json")
     assert ended.code == 0
     assert "another machine: Analytical Engine" in ended.err
+
+
+def test_a_whole_record_of_another_commit_is_drawn_and_a_partial_one_refused(
+    call: Any, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture gains the accuracies of later trainings; measurements of two commits never mix."""
+    monkeypatch.setattr(
+        bench_module,
+        "_ask",
+        lambda module, words, folder, given, step: answer(module, [NAME] if given else []),
+    )
+    words = ("bench", "segmentation", *SMALL, "--json", "r.json")
+    assert call(*words, "--models", NAME).code == 0
+    before = json.loads((place / "r.json").read_text())
+
+    monkeypatch.setattr(provenance, "commit", lambda: "ba9876543210")
+    monkeypatch.setattr(bench_module, "_ask", lambda *_: pytest.fail("something was measured"))
+    results = store(place / "results", {NAME: 0.612})
+    drawn = (*words, "--results", results, "--picture", "front.svg")
+    ended = call(*drawn, "--models", NAME)
+    assert ended.code == 0, ended.err
+    assert "r.json is shown as it was measured; here and now differ: commit" in ended.err
+    assert "mean IoU 0.612" in (place / "front.svg").read_text()
+    assert json.loads((place / "r.json").read_text()) == before
+
+    ended = call(*drawn, "--models", NAME, "--models", "enet")
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert "other conditions (commit)" in ended.err

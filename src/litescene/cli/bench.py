@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from litescene.cli.train_all import Choice
 from litescene.core.errors import InputError, MissingExtraError
 from litescene.core.trained import COMMON, RESULTS, TrainedRun, no_accuracy, trained_by
 from litescene.runtime.benchmark import (
+    ASKED,
     Benchmark,
     Measurement,
     Spread,
@@ -80,7 +81,8 @@ def command(
     peak of a process that only runs the bundle, and in brackets the network's share of it.
 
     What a record of the same machine, versions and settings already holds is not measured again:
-    after Ctrl-C the same command goes on. The last record stays in the cache folder for
+    after Ctrl-C the same command goes on. A whole record in --json, of any machine or version, is
+    printed and drawn with the accuracies of now. The last record stays in the cache folder for
     `litescene pick`. Accuracies are those of the results of training.
     """
     if not installed("torch"):
@@ -89,7 +91,8 @@ def command(
     trained = trained_by(protocol, task, results)
     if picture is not None:
         _check_picture(picture, any(name in trained for name in names), protocol, results)
-    record = _record(_size(size), engine, threads or default_threads(), rounds, json_file, again)
+    conditions = _conditions(_size(size), engine, threads or default_threads(), rounds)
+    record = _record(conditions, names, json_file, again)
     missing = [name for name in names if again or name not in record.networks]
     if len(missing) < len(names):
         held = len(names) - len(missing)
@@ -126,29 +129,33 @@ def _size(text: str) -> tuple[int, int]:
     return int(sides[2]), int(sides[1])
 
 
-def _record(
-    size: tuple[int, int],
-    engine: str,
-    threads: int,
-    rounds: int,
-    json_file: Path | None,
-    again: bool,
-) -> Benchmark:
-    """The record to go on with: that of the file, that of the cache, or an empty one."""
+def _conditions(size: tuple[int, int], engine: str, threads: int, rounds: int) -> dict[str, Any]:
     if engine != "auto":
         check_engine(engine)
-    conditions = conditions_of(size, engine, threads, rounds, CLASSES)
+    return conditions_of(size, engine, threads, rounds, CLASSES)
+
+
+def _record(
+    conditions: dict[str, Any], names: list[str], json_file: Path | None, again: bool
+) -> Benchmark:
+    """The record to go on with: that of the file, that of the cache, or an empty one."""
     if json_file is not None and json_file.is_file():
         record = Benchmark.read(json_file)
         other = differences(record, conditions)
         if not other:
             return record
-        if not again:
-            raise InputError(
-                f"{json_file} was measured under other conditions ({', '.join(other)}); choose "
-                "another file, or replace it with --again"
+        if again:
+            return Benchmark(conditions)
+        if set(names) <= set(record.networks) and not set(other) & set(ASKED):
+            print(
+                f"{json_file} is shown as it was measured; here and now differ: {', '.join(other)}",
+                file=sys.stderr,
             )
-        return Benchmark(conditions)
+            return record
+        raise InputError(
+            f"{json_file} was measured under other conditions ({', '.join(other)}); choose "
+            "another file, or replace it with --again"
+        )
     with suppress(InputError):  # none there, or of an older litescene
         record = Benchmark.read(kept_file(conditions))
         if not differences(record, conditions):

@@ -129,6 +129,10 @@ class Benchmark:
         return record
 
 
+ASKED = ("size", "engine", "threads", "rounds", "classes")
+"""The conditions that the user chooses; the others are the machine's and the software's."""
+
+
 def conditions_of(
     size: tuple[int, int], engine: str, threads: int, rounds: int, classes: int
 ) -> dict[str, Any]:
