@@ -10,6 +10,7 @@
     │   ├── RecipeError       a training recipe with unknown keys or values
     │   ├── CheckpointError   a checkpoint that is damaged or belongs to another network
     │   ├── UnknownNameError  a model, engine or format that does not exist
+    │   ├── OperatorError     tensors or numbers that an operator cannot take; a ValueError too
     │   └── OutputError       results that cannot be written (full disk, no permission)
     ├── MissingExtraError     an optional dependency that is not installed: exit code 2
     ├── ParityError           an export whose outputs differ from the trained network
@@ -62,6 +63,10 @@ class RecipeError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint is damaged or belongs to another network."""
+
+
+class OperatorError(InputError, ValueError):
+    """An operator was given tensors or numbers that it cannot take; the message names shapes."""
 
 
 class OutputError(InputError):

@@ -1,0 +1,347 @@
+"""AdaPool and the poolings that it is made of, in one, two and three dimensions.
+
+Stergiou and Poppe, "AdaPool: Exponential Adaptive Pooling for Information-Retaining Downsampling",
+IEEE TIP 32 (2023), doi 10.1109/TIP.2022.3227503; Stergiou, Poppe and Kalliatakis, "Refining
+activation downsampling with SoftPool", ICCV 2021. With m the mean of a window, every output is
+Σ w·x over the window's elements x, and the weights are
+
+    eM (SoftPool)  exp(x) / Σ exp(x)
+    eDSCW          exp(s) / Σ exp(s),  s = 2|xm| / (x² + m²)
+    IDW            (1/|x - m|) / Σ (1/|x - m|)
+    AdaPool        β·eDSCW + (1 - β)·eM
+
+The released code (MIT) is CUDA only; what it does otherwise: it takes the weights for constants in
+training (here `grad="detached"`; by default gradients are exact), lets β leave [0, 1], starts most
+of a β per position at exactly 0 or 1, hides NaN, and answers nothing sensible for strides other
+than the kernel, for flat windows (IDW) and for values above 88. Here infinities and NaN give NaN.
+
+Every function takes N×C×L, N×C×H×W or N×C×D×H×W of floating point, keeps type and memory format,
+and raises `OperatorError` (a `ValueError`) for what it cannot take. Half precision is computed in
+float32. The windows are described in `windows`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from litescene.core.errors import OperatorError
+from litescene.ops.pooling import weighting
+from litescene.ops.pooling.weighting import Distance, Inside, Over, Similarity, choice
+from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
+
+Gradient = Literal["exact", "detached"]
+Weigh = Callable[[Tensor, Inside], Tensor]
+
+
+class Masks(NamedTuple):
+    """Weights of every window as tiles: N×C×(k·o) along each axis, windows side by side."""
+
+    similar: Tensor
+    """eDSCW's."""
+    largest: Tensor
+    """eM's."""
+
+
+def _precise(x: Tensor) -> Tensor:
+    """x in the precision to compute with: float32 for half precision."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _as_given(y: Tensor, x: Tensor) -> Tensor:
+    """y in the type and the memory format of the input."""
+    y = y.to(x.dtype)
+    form = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    if x.ndim > 3 and x.is_contiguous(memory_format=form) and not x.is_contiguous():
+        return y.contiguous(memory_format=form)
+    return y.contiguous()
+
+
+def _weighted(v: Tensor, inside: Inside, weigh: Weigh, grad: Gradient) -> tuple[Tensor, Tensor]:
+    """Weighted sum of every window, and the weights."""
+    choice("grad", grad, Gradient)
+    w = weigh(v, inside)
+    if grad == "detached":
+        w = w.detach()
+    return (w * weighting.counted(v, inside)).sum(2), w
+
+
+def pooled_by(x: Tensor, windows: Windows, weigh: Weigh, grad: Gradient = "exact") -> Tensor:
+    """Σ w·x of every window with the weights of a function; N×C×out."""
+    v, inside = elements(_precise(x), windows)
+    return _as_given(_weighted(v, inside, weigh, grad)[0], x)
+
+
+def em_pool(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    grad: Gradient = "exact",
+    **how: bool,
+) -> Tensor:
+    """Exponential maximum, known as SoftPool: every element weighted by its exponential.
+
+    >>> em_pool(torch.tensor([[[90.0, 1.0, 2.0, 3.0]]]), 4)
+    tensor([[[90.]]])
+    """
+    windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+    return pooled_by(x, windows, weighting.softmax, grad)
+
+
+def edscw_pool(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    similarity: Similarity = "dice",
+    over: Over = "element",
+    grad: Gradient = "exact",
+    **how: bool,
+) -> Tensor:
+    """Elements weighted by the exponential of their similarity to the window's mean.
+
+    With the Dice-Sørensen coefficient per element, as released, it is eDSCW; see
+    `weighting.similarities` for the others.
+    """
+    windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+
+    def weigh(v: Tensor, inside: Inside) -> Tensor:
+        return weighting.by_similarity(v, inside, similarity, over)
+
+    return pooled_by(x, windows, weigh, grad)
+
+
+def idw_pool(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    distance: Distance = "l2",
+    over: Over = "element",
+    delta: float = 1.0,
+    grad: Gradient = "exact",
+    **how: bool,
+) -> Tensor:
+    """Inverse distance weighting: elements by the inverse of their distance to the mean.
+
+    `delta` is the pseudo-Huber distance's. Elements at the mean share the window.
+
+    >>> idw_pool(torch.tensor([[[1.0, 2.0, 3.0, 2.0]]]), 4)
+    tensor([[[2.]]])
+    """
+    windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+    if delta <= 0:
+        raise OperatorError(f"delta is {delta}; a distance is above 0")
+
+    def weigh(v: Tensor, inside: Inside) -> Tensor:
+        return weighting.by_distance(v, inside, distance, over, delta)
+
+    return pooled_by(x, windows, weigh, grad)
+
+
+def ada_pool(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    beta: float | Tensor = 0.5,
+    over: Over = "element",
+    grad: Gradient = "exact",
+    **how: bool,
+) -> Tensor:
+    """β·eDSCW + (1 - β)·eM.
+
+    β in [0, 1] is a number, or a tensor that broadcasts to C×out: one value, out per position,
+    C×1×1 (in two dimensions) per channel.
+    """
+    windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+    share = checked_beta(beta, x, windows)
+    return _ada(x, windows, share, over, grad)[0]
+
+
+def ada_pool_with_masks(
+    x: Tensor,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    dilation: Size = 1,
+    *,
+    beta: float | Tensor = 0.5,
+    over: Over = "element",
+    grad: Gradient = "exact",
+    **how: bool,
+) -> tuple[Tensor, Masks]:
+    """`ada_pool`, and the weights that `ada_unpool` goes back with."""
+    windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+    y, weights = _ada(x, windows, checked_beta(beta, x, windows), over, grad)
+    return y, Masks(*(_tiles(w.to(x.dtype), windows) for w in weights))
+
+
+def _ada(
+    x: Tensor, windows: Windows, beta: Tensor, over: Over, grad: Gradient
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    v, inside = elements(_precise(x), windows)
+
+    def weigh(v: Tensor, inside: Inside) -> Tensor:
+        return weighting.by_similarity(v, inside, "dice", over)
+
+    similar, w_similar = _weighted(v, inside, weigh, grad)
+    largest, w_largest = _weighted(v, inside, weighting.softmax, grad)
+    share = beta.to(v.dtype)
+    return _as_given(share * similar + (1 - share) * largest, x), (w_similar, w_largest)
+
+
+def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
+    """β as a tensor that broadcasts to N×C×out.
+
+    An `OperatorError` is raised if it does not, or leaves [0, 1]; not while a graph is traced.
+    """
+    share = torch.as_tensor(beta, device=x.device)
+    if share.dtype not in (torch.float64, torch.bfloat16, torch.float16):
+        share = share.float()
+    if traced() or torch.compiler.is_compiling():
+        return share
+    if share.numel() == 1:
+        share = share.reshape(())
+    out = (int(x.shape[1]), *windows.output_size(tuple(x.shape[2:])))
+    if not _broadcasts(tuple(share.shape), out):
+        raise OperatorError(
+            f"beta of shape {tuple(share.shape)} does not fit the output, channels first: {out}"
+        )
+    values = share.detach()
+    if not bool(((values >= 0) & (values <= 1)).all()):
+        raise OperatorError(
+            f"beta is in [0, 1], not {float(values.min()):g} to {float(values.max()):g}"
+        )
+    return share
+
+
+def _broadcasts(shape: tuple[int, ...], out: tuple[int, ...]) -> bool:
+    if len(shape) > len(out):
+        return False
+    pairs = zip(reversed(shape), reversed(out), strict=False)
+    return all(have in (1, want) for have, want in pairs)
+
+
+def _tiles(weights: Tensor, windows: Windows) -> Tensor:
+    """Weights N×C×K×out as N×C×(k·o) along each axis."""
+    dims = len(windows.kernel)
+    n, c, _, *out = weights.shape
+    apart = weights.reshape(n, c, *windows.kernel, *out)
+    order = [axis for i in range(dims) for axis in (2 + dims + i, 2 + i)]
+    tiled = [o * k for o, k in zip(out, windows.kernel, strict=True)]
+    return apart.permute(0, 1, *order).reshape(n, c, *tiled)
+
+
+class _Pool(nn.Module):
+    """What the layers share: the windows' numbers, and the function to call with them."""
+
+    operator: Callable[..., Any]
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.windows = (kernel_size, stride, padding, dilation)
+        self.options = options
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×size to N×C×out."""
+        y: Tensor = type(self).operator(x, *self.windows, **self.options)
+        return y
+
+    def extra_repr(self) -> str:
+        """The numbers, as they were given."""
+        names = ("kernel_size", "stride", "padding", "dilation")
+        given = dict(zip(names, self.windows, strict=True)) | self.options
+        return ", ".join(f"{name}={value}" for name, value in given.items())
+
+
+class EMPool(_Pool):
+    """`em_pool` as a layer."""
+
+    operator = staticmethod(em_pool)
+
+
+class EDSCWPool(_Pool):
+    """`edscw_pool` as a layer."""
+
+    operator = staticmethod(edscw_pool)
+
+
+class IDWPool(_Pool):
+    """`idw_pool` as a layer."""
+
+    operator = staticmethod(idw_pool)
+
+
+class AdaPool(_Pool):
+    """`ada_pool` with a β that is learned, and stays in (0, 1) as the sigmoid of its parameter.
+
+    One value for all without `channels` and `positions`; per channel with the number of channels;
+    per position with the output's size, for which inputs are expected: for others β is resized
+    linearly. It begins at 0.5.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        *,
+        channels: int = 1,
+        positions: tuple[int, ...] = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, **options)
+        self.positions = positions
+        self.logit = nn.Parameter(torch.zeros(channels, *positions))
+
+    def beta(self, out: tuple[int, ...]) -> Tensor:
+        """β for an output of this size: C×out, or 1 where it is the same for all."""
+        share = torch.sigmoid(self.logit)
+        if not self.positions:
+            return share.reshape(-1, *(1 for _ in out))
+        if self.positions == tuple(out):
+            return share
+        if len(out) != len(self.positions):
+            raise OperatorError(f"beta has positions {self.positions}, the output has size {out}")
+        mode = ("linear", "bilinear", "trilinear")[len(out) - 1]
+        return F.interpolate(share[None], size=out, mode=mode, align_corners=False)[0]
+
+    def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
+        how = {k: v for k, v in self.options.items() if k not in ("over", "grad")}
+        windows = windows_for(x, *self.windows, **how)
+        return windows, self.beta(windows.output_size(tuple(x.shape[2:])))
+
+    def _weights(self) -> tuple[Over, Gradient]:
+        return self.options.get("over", "element"), self.options.get("grad", "exact")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×size to N×C×out."""
+        return _ada(x, *self._share(x), *self._weights())[0]
+
+    def with_masks(self, x: Tensor) -> tuple[Tensor, Masks, Tensor]:
+        """The output, the weights, and β: what `ada_unpool` takes."""
+        windows, beta = self._share(x)
+        y, weights = _ada(x, windows, beta, *self._weights())
+        return y, Masks(*(_tiles(w.to(x.dtype), windows) for w in weights)), beta
