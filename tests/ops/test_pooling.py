@@ -390,3 +390,91 @@ def test_beta_is_learned_and_begins_in_the_middle(options: dict[str, Any]) -> No
     back = AdaUnPool()(y, masks, beta)
     torch.testing.assert_close(back, ada_unpool(y, masks, beta, normalize="mean"))
     torch.testing.assert_close(F.avg_pool2d(back, 2), y)
+
+
+def in_single(pool: Pool, x: Tensor, g: Tensor, *more: Tensor) -> tuple[Tensor, ...]:
+    """Output and gradients of the fused kernel, less those of the reference in float64."""
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        inputs = [t.to(dtype).detach().requires_grad_() for t in (x, *more)]
+        y = pool(*inputs)
+        found.append((y, *torch.autograd.grad(y, inputs, g.to(dtype))))
+    return tuple((a.double() - b).detach() for a, b in zip(*found, strict=True))
+
+
+FUSED = ("em", "edscw", "ada")
+
+
+@pytest.mark.parametrize("grad", ["exact", "detached"])
+@pytest.mark.parametrize(("dims", "how"), GEOMETRIES)
+@pytest.mark.parametrize("name", FUSED)
+def test_the_fused_kernel_agrees_with_the_reference(
+    name: str, dims: int, how: dict[str, Any], grad: str
+) -> None:
+    x = picture(dims)
+    pool = partial(POOLS[name], grad=grad, **how)
+    for difference in in_single(pool, x, noise(*pool(x).shape)):
+        assert float(difference.abs().max()) < 1e-5
+    single = x.float()
+    torch.testing.assert_close(pool(single), pool(single, backend="reference"))
+
+
+@pytest.mark.parametrize("width", [127, 128, 129, 300])
+@pytest.mark.parametrize("how", [{"kernel_size": 3, "stride": 2, "padding": 1},
+                                 {"kernel_size": (1, 5), "stride": (1, 3), "dilation": (1, 2)},
+                                 {"kernel_size": 2, "stride": 1}])  # fmt: skip
+def test_rows_of_any_width(width: int, how: dict[str, Any]) -> None:
+    """Rows are computed in blocks of 128 windows."""
+    x = noise(1, 2, 5, width)
+    pool = partial(ada_pool, beta=0.3, **how)
+    value, gradient = in_single(pool, x, noise(*pool(x).shape))
+    assert float(value.abs().max()) < 1.5e-6
+    assert float(gradient.abs().max()) < 1e-4  # slopes grow with the inverse of small means
+
+
+@pytest.mark.parametrize("shape", [(1,), (3, 1, 1), (3, 4), (3, 3, 4)])
+def test_the_fused_gradient_of_beta(shape: tuple[int, ...]) -> None:
+    x, beta = picture(2), torch.sigmoid(noise(*shape))
+
+    def pool(x: Tensor, beta: Tensor) -> Tensor:
+        return ada_pool(x, 2, beta=beta)
+
+    for difference in in_single(pool, x, noise(2, 3, 3, 4), beta):
+        assert float(difference.abs().max()) < 1e-5
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("name", FUSED)
+def test_the_fused_kernel_hides_nothing(name: str, bad: float) -> None:
+    x = noise(1, 2, 6, 6, dtype=torch.float32)
+    x[0, 0, 1, 2] = bad
+    x.requires_grad_()
+    y = POOLS[name](x, 3)
+    assert bool(y[0, 0, 0, 0].isnan())
+    assert int(y.isnan().sum()) == 1
+    y[0, 0, 0, 0].backward()
+    assert x.grad is not None
+    assert bool(x.grad[0, 0, :3, :3].isnan().all())
+
+
+def test_fused_results_do_not_depend_on_threads_and_can_be_differentiated_twice() -> None:
+    x = noise(2, 5, 9, 11, dtype=torch.float32).requires_grad_()
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            y = ada_pool(x, 3, 2)
+            found.append((y, *torch.autograd.grad(y.square().sum(), x)))
+    finally:
+        torch.set_num_threads(before)
+    for y, gradient in found[1:]:
+        assert torch.equal(y, found[0][0])
+        assert torch.equal(gradient, found[0][1])
+
+    def second(x: Tensor) -> Tensor:
+        (first,) = torch.autograd.grad(ada_pool(x, 2).square().sum(), x, create_graph=True)
+        return torch.autograd.grad(first.square().sum(), x)[0]
+
+    exact = second(x.detach().double().requires_grad_())
+    torch.testing.assert_close(second(x).double(), exact, rtol=1e-4, atol=1e-3)

@@ -15,6 +15,9 @@ training (here `grad="detached"`; by default gradients are exact), lets β leave
 of a β per position at exactly 0 or 1, hides NaN, and answers nothing sensible for strides other
 than the kernel, for flat windows (IDW) and for values above 88. Here infinities and NaN give NaN.
 
+On the CPU eM, eDSCW and AdaPool run in a fused kernel for up to float32 (`backend="reference"` does
+without); float64, other devices and gradients of gradients are left to PyTorch's operators.
+
 Every function takes N×C×L, N×C×H×W or N×C×D×H×W of floating point, keeps type and memory format,
 and raises `OperatorError` (a `ValueError`) for what it cannot take. Half precision is computed in
 float32. The windows are described in `windows`.
@@ -22,6 +25,7 @@ float32. The windows are described in `windows`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -30,11 +34,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
-from litescene.ops.pooling import weighting
-from litescene.ops.pooling.weighting import Distance, Inside, Over, Similarity, choice
+from litescene.ops.pooling import fused, weighting
+from litescene.ops.pooling.weighting import EM, SIMILAR, Distance, Inside, Over, Similarity, choice
 from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
 
 Gradient = Literal["exact", "detached"]
+Backend = Literal["auto", "reference"]
 Weigh = Callable[[Tensor, Inside], Tensor]
 
 
@@ -76,6 +81,33 @@ def pooled_by(x: Tensor, windows: Windows, weigh: Weigh, grad: Gradient = "exact
     return _as_given(_weighted(v, inside, weigh, grad)[0], x)
 
 
+def _em(x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact") -> Tensor:
+    del beta
+    return pooled_by(x, windows, weighting.softmax, grad)
+
+
+def _edscw(x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact") -> Tensor:
+    del beta
+    return pooled_by(x, windows, weighting.by_similarity, grad)
+
+
+def _both(x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact") -> Tensor:
+    return _ada(x, windows, beta, "element", grad)[0]
+
+
+def _on(
+    backend: Backend, x: Tensor, beta: Tensor, windows: Windows, grad: Gradient, mode: int
+) -> Tensor:
+    """By the fused kernel where it can, unless the reference is asked for."""
+    choice("backend", backend, Backend)
+    choice("grad", grad, Gradient)
+    reference = (_em, _edscw, _both)[mode - 1]
+    if backend == "reference" or not fused.takes(x):
+        return reference(x, beta, windows, grad)
+    twice = functools.partial(reference, grad=grad)
+    return _as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice), x)
+
+
 def em_pool(
     x: Tensor,
     kernel_size: Size,
@@ -84,6 +116,7 @@ def em_pool(
     dilation: Size = 1,
     *,
     grad: Gradient = "exact",
+    backend: Backend = "auto",
     **how: bool,
 ) -> Tensor:
     """Exponential maximum, known as SoftPool: every element weighted by its exponential.
@@ -92,7 +125,7 @@ def em_pool(
     tensor([[[90.]]])
     """
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
-    return pooled_by(x, windows, weighting.softmax, grad)
+    return _on(backend, x, torch.zeros(()), windows, grad, EM)
 
 
 def edscw_pool(
@@ -105,6 +138,7 @@ def edscw_pool(
     similarity: Similarity = "dice",
     over: Over = "element",
     grad: Gradient = "exact",
+    backend: Backend = "auto",
     **how: bool,
 ) -> Tensor:
     """Elements weighted by the exponential of their similarity to the window's mean.
@@ -113,6 +147,8 @@ def edscw_pool(
     `weighting.similarities` for the others.
     """
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
+    if (similarity, over) == ("dice", "element"):
+        return _on(backend, x, torch.zeros(()), windows, grad, SIMILAR)
 
     def weigh(v: Tensor, inside: Inside) -> Tensor:
         return weighting.by_similarity(v, inside, similarity, over)
@@ -160,6 +196,7 @@ def ada_pool(
     beta: float | Tensor = 0.5,
     over: Over = "element",
     grad: Gradient = "exact",
+    backend: Backend = "auto",
     **how: bool,
 ) -> Tensor:
     """β·eDSCW + (1 - β)·eM.
@@ -168,8 +205,7 @@ def ada_pool(
     C×1×1 (in two dimensions) per channel.
     """
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
-    share = checked_beta(beta, x, windows)
-    return _ada(x, windows, share, over, grad)[0]
+    return _pooled(x, checked_beta(beta, x, windows), windows, over, grad, backend)
 
 
 def ada_pool_with_masks(
@@ -188,6 +224,14 @@ def ada_pool_with_masks(
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
     y, weights = _ada(x, windows, checked_beta(beta, x, windows), over, grad)
     return y, Masks(*(_tiles(w.to(x.dtype), windows) for w in weights))
+
+
+def _pooled(
+    x: Tensor, beta: Tensor, windows: Windows, over: Over, grad: Gradient, backend: Backend = "auto"
+) -> Tensor:
+    if over == "element":
+        return _on(backend, x, beta, windows, grad, EM | SIMILAR)
+    return _ada(x, windows, beta, over, grad)[0]
 
 
 def _ada(
@@ -338,7 +382,8 @@ class AdaPool(_Pool):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to N×C×out."""
-        return _ada(x, *self._share(x), *self._weights())[0]
+        windows, beta = self._share(x)
+        return _pooled(x, beta, windows, *self._weights())
 
     def with_masks(self, x: Tensor) -> tuple[Tensor, Masks, Tensor]:
         """The output, the weights, and β: what `ada_unpool` takes."""

@@ -22,6 +22,9 @@ Over = Literal["element", "channel"]
 
 Inside = Tensor | None
 
+EM, SIMILAR = 1, 2
+"""Bits of what the fused kernel computes: eM, eDSCW, or with both AdaPool."""
+
 
 def choice(name: str, value: str, kinds: object) -> None:
     """Refuse a word that is none of a `Literal`'s."""

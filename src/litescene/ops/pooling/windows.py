@@ -151,21 +151,21 @@ def elements(x: Tensor, windows: Windows) -> tuple[Tensor, Tensor | None]:
     # Without `ceil_mode` nothing depends on the size: a traced graph takes any.
     none = (0,) * len(windows.kernel)
     overhang = windows.overhang(tuple(x.shape[2:])) if windows.ceil_mode else none
-    around = _around(windows.padding, overhang)
-    taken = _taken(F.pad(x, around) if any(around) else x, windows)
+    sides = around(windows.padding, overhang)
+    taken = _taken(F.pad(x, sides) if any(sides) else x, windows)
     if windows.count_include_pad:
-        around = _around(none, overhang)
-    if not any(around):
+        sides = around(none, overhang)
+    if not any(sides):
         return taken, None
     one = torch.ones_like(x[:1, :1])
     if windows.count_include_pad:
-        one = F.pad(one, _around(windows.padding, none), value=1.0)
-    return taken, _taken(F.pad(one, around), windows) > 0
+        one = F.pad(one, around(windows.padding), value=1.0)
+    return taken, _taken(F.pad(one, sides), windows) > 0
 
 
-def _around(padding: tuple[int, ...], overhang: tuple[int, ...]) -> list[int]:
-    """`F.pad`'s order: the last axis first, before and after."""
-    pairs = [(p, p + o) for p, o in zip(padding, overhang, strict=True)]
+def around(padding: tuple[int, ...], overhang: tuple[int, ...] = (0, 0, 0)) -> list[int]:
+    """Padding on both sides, and more on the far one, in `F.pad`'s order: the last axis first."""
+    pairs = [(p, p + o) for p, o in zip(padding, overhang, strict=False)]
     return [side for pair in reversed(pairs) for side in pair]
 
 
