@@ -19,6 +19,7 @@ from litescene.ops.pooling.lanes import (
     BETA,
     COUNT,
     LANES,
+    POSITIVE,
     ROWS,
     WIDTH,
     answer,
@@ -57,43 +58,39 @@ def _spans(first, lanes, width, stride, taps, dilation, steps, spans, ranges):  
 
 
 @njit(**_FAST)
-def _apart(row, first, stride, spans, into):  # type: ignore[no-untyped-def]
-    """Take a row apart: into[f, q] = row[first + q·stride + f]."""
+def _apart(x, row, first, stride, spans, into, at, steps):  # type: ignore[no-untyped-def]
+    """Take the row from x[row] on apart: into[at + f·steps + q] = x[row + first + q·stride + f]."""
+    low, high = spans[0, 0], spans[0, 1]
     if stride == 2:
-        low, high = max(spans[0, 0], spans[1, 0]), min(spans[0, 1], spans[1, 1])
-        pairs, even, odd = row[first + 2 * low :], into[0, low:], into[1, low:]
-        for q in range(high - low):
-            even[q] = pairs[2 * q]
-            odd[q] = pairs[2 * q + 1]
-        for f in range(2):
-            for q in range(spans[f, 0], low):
-                into[f, q] = row[first + 2 * q + f]
-            for q in range(max(high, spans[f, 0]), spans[f, 1]):
-                into[f, q] = row[first + 2 * q + f]
-        return
+        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
+        source = (row + first + 2 * low) & POSITIVE
+        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
+        for q in range(n):
+            into[even + q] = x[source + 2 * q]
+            into[odd + q] = x[source + 2 * q + 1]
     for f in range(stride):
-        for q in range(spans[f, 0], spans[f, 1]):
-            into[f, q] = row[first + q * stride + f]
+        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
+            into[at + f * steps + q] = x[row + first + q * stride + f]
+        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
+            into[at + f * steps + q] = x[row + first + q * stride + f]
 
 
 @njit(**_FAST)
-def _together(parts, first, stride, spans, row):  # type: ignore[no-untyped-def]
-    """Add what `_apart` took apart to a row."""
+def _together(parts, at, steps, first, stride, spans, x, row):  # type: ignore[no-untyped-def]
+    """Add what `_apart` took apart to the row that begins at x[row]."""
+    low, high = spans[0, 0], spans[0, 1]
     if stride == 2:
-        low, high = max(spans[0, 0], spans[1, 0]), min(spans[0, 1], spans[1, 1])
-        pairs, even, odd = row[first + 2 * low :], parts[0, low:], parts[1, low:]
-        for q in range(high - low):
-            pairs[2 * q] += even[q]
-            pairs[2 * q + 1] += odd[q]
-        for f in range(2):
-            for q in range(spans[f, 0], low):
-                row[first + 2 * q + f] += parts[f, q]
-            for q in range(max(high, spans[f, 0]), spans[f, 1]):
-                row[first + 2 * q + f] += parts[f, q]
-        return
+        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
+        target = (row + first + 2 * low) & POSITIVE
+        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
+        for q in range(n):
+            x[target + 2 * q] += parts[even + q]
+            x[target + 2 * q + 1] += parts[odd + q]
     for f in range(stride):
-        for q in range(spans[f, 0], spans[f, 1]):
-            row[first + q * stride + f] += parts[f, q]
+        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
+            x[row + first + q * stride + f] += parts[at + f * steps + q]
+        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
+            x[row + first + q * stride + f] += parts[at + f * steps + q]
 
 
 @njit(**_FAST)
@@ -120,11 +117,13 @@ def _places(size, out, stride, padding, dilation, taps, found):  # type: ignore[
 @njit(**_FAST)
 def _share(a, share, plane, position, lanes):  # type: ignore[no-untyped-def]
     """β of windows side by side: `share` is channels×positions, 1 where all have the same."""
-    row = share[plane % share.shape[0]]
+    c = plane % share.shape[0]
     if share.shape[1] == 1:
-        a[BETA : BETA + lanes] = row[0]
+        for o in range(lanes):
+            a[BETA + o] = share[c, 0]
     else:
-        a[BETA : BETA + lanes] = row[position : position + lanes]
+        for o in range(lanes):
+            a[BETA + o] = share[c, position + o]
 
 
 @njit(**_FAST)
@@ -136,7 +135,8 @@ def forward_planes(x, y, share, shape, mode, first, last):  # type: ignore[no-un
     spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
     steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
     parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps = parts.ravel(), sw * steps
+    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
+    outputs = y.ravel()
     a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
     zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
     for left in range(0, ow, LANES):
@@ -154,8 +154,8 @@ def forward_planes(x, y, share, shape, mode, first, last):  # type: ignore[no-un
                     for o in range(n):
                         a[COUNT + o] = columns[o] * deep * high
                     for k in range(deep * high):
-                        row = x[plane, zs[k // high], ys[k % high]]
-                        _apart(row, start, sw, spans, parts[k])
+                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
+                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
                         for j in range(kw):
                             at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
                             survey(flat, k * row_steps + at, a, low, count)
@@ -169,7 +169,7 @@ def forward_planes(x, y, share, shape, mode, first, last):  # type: ignore[no-un
                             if mode & SIMILAR:
                                 likenesses(flat, at, a, low, count)
                     _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    answer(a, mode, y[plane, z, r, left : left + lanes])
+                    answer(a, mode, outputs, (plane * od + z) * oh * ow + r * ow + left, lanes)
 
 
 @njit(**_FAST)
@@ -181,10 +181,11 @@ def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last)
     spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
     steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
     parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps = parts.ravel(), sw * steps
+    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
     back = np.zeros(parts.shape, np.float32)
     into = back.ravel()
     kept = np.zeros(kd * kh * kw * 3 * LANES, np.float32)
+    gradients, given, shares = to_x.ravel(), g.ravel(), to_beta.ravel()
     a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
     zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
     to_x[first:last] = 0
@@ -203,8 +204,8 @@ def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last)
                     for o in range(n):
                         a[COUNT + o] = columns[o] * deep * high
                     for k in range(deep * high):
-                        row = x[plane, zs[k // high], ys[k % high]]
-                        _apart(row, start, sw, spans, parts[k])
+                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
+                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
                         for j in range(kw):
                             at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
                             survey(flat, k * row_steps + at, a, low, count)
@@ -218,8 +219,8 @@ def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last)
                             if mode & SIMILAR:
                                 keep_likenesses(flat, at, a, low, kept, to, count)
                     _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    of = to_beta[plane, z, r, left : left + lanes]
-                    prepare(a, g[plane, z, r, left : left + lanes], exact, mode, of)
+                    out = (plane * od + z) * oh * ow + r * ow + left
+                    prepare(a, given, out, exact, mode, shares, lanes)
                     for k in range(deep * high):
                         into[k * row_steps : (k + 1) * row_steps] = 0
                         for j in range(kw):
@@ -230,5 +231,5 @@ def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last)
                                 pull_exponentials(flat, at, a, low, kept, to, exact, into, count)
                             if mode & SIMILAR:
                                 pull_likenesses(flat, at, a, low, kept, to, exact, into, count)
-                        row = to_x[plane, zs[k // high], ys[k % high]]
-                        _together(back[k], start, sw, spans, row)
+                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
+                        _together(into, k * row_steps, steps, start, sw, spans, gradients, row)

@@ -37,7 +37,7 @@ ROWS = 21
 _F = np.float32
 _LOG2E, _MAGIC, _LOWEST = _F(1.4426950408889634), _F(12582912.0), _F(-125.0)
 _BIAS, _EXPONENT, _SHIFT = np.int32(0x7F000000), np.int32(0x7F800000), np.int32(23)
-_POSITIVE = 0x7FFFFFFF
+POSITIVE = 0x7FFFFFFF
 _TINY, _NOTHING, _NAN, _INF = _F(1e-37), _F(1e-30), _F(np.nan), _F(np.inf)
 
 # No reassociation, and NaN and infinities stay what they are.
@@ -118,7 +118,7 @@ def survey(v, at, a, low, n):  # type: ignore[no-untyped-def]
     What the sum loses by rounding is kept (Knuth's two-sum), for slopes of the similarity grow with
     the inverse of the mean: with a plain sum a mean near 0 has no digit left.
     """
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
     for o in range(n):
         t, before = v[at + o], a[SUM + low + o]
         after = before + t
@@ -148,7 +148,7 @@ def settle(a, n):  # type: ignore[no-untyped-def]
 @njit(**_FAST)
 def exponentials(v, at, a, low, n):  # type: ignore[no-untyped-def]
     """eM: Σ e^x and Σ x·e^x, x less the maximum in the exponent."""
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
     for o in range(n):
         t = v[at + o]
         e = _exp_below(t - a[TOP + low + o])
@@ -159,7 +159,7 @@ def exponentials(v, at, a, low, n):  # type: ignore[no-untyped-def]
 @njit(**_FAST)
 def likenesses(v, at, a, low, n):  # type: ignore[no-untyped-def]
     """eDSCW: Σ e^s and Σ x·e^s; where the mean is 0 any weights give 0."""
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
     for o in range(n):
         t = v[at + o]
         x = abs(t * a[SCALE + low + o])
@@ -169,23 +169,24 @@ def likenesses(v, at, a, low, n):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def answer(a, mode, y):  # type: ignore[no-untyped-def]
-    """The output of each lane."""
-    for o in range(y.shape[0]):
+def answer(a, mode, y, at, n):  # type: ignore[no-untyped-def]
+    """The output of each lane, to y from `at` on."""
+    at, n = at & POSITIVE, n & POSITIVE
+    for o in range(n):
         share = a[BETA + o]
         largest = a[E_DOT + o] / a[E_SUM + o]
         similar = a[F_DOT + o] / a[F_SUM + o]
         value = similar if mode == SIMILAR else largest
         if mode == EM | SIMILAR:
             value = share * similar + (_F(1) - share) * largest
-        y[o] = value + (a[SCALE + o] - a[SCALE + o])  # NaN where the window is not finite
+        y[at + o] = value + (a[SCALE + o] - a[SCALE + o])  # NaN where the window is not finite
 
 
 @njit(**_FAST)
 def keep_exponentials(v, at, a, low, kept, to, n):  # type: ignore[no-untyped-def]
     """`exponentials`, whose values are kept for the gradient."""
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
-    to = to & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
+    to = to & POSITIVE
     for o in range(n):
         t = v[at + o]
         value = _exp_below(t - a[TOP + low + o])
@@ -200,8 +201,8 @@ def keep_likenesses(v, at, a, low, kept, to, n):  # type: ignore[no-untyped-def]
 
     With c = 2 sgn(xm) (m² - x²) / (x² + m²)² it is ds/dx = c·m and ds/dm = -c·x.
     """
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
-    to = to & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
+    to = to & POSITIVE
     for o in range(n):
         x, m = v[at + o] * a[SCALE + low + o], a[MEAN + low + o]
         product, squares = x * m, x * x + a[SQUARE + low + o]
@@ -220,9 +221,10 @@ def keep_likenesses(v, at, a, low, kept, to, n):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def prepare(a, g, exact, mode, to_beta):  # type: ignore[no-untyped-def]
-    """What the gradient of every element shares, and the gradient of β."""
-    for o in range(g.shape[0]):
+def prepare(a, g, at, exact, mode, to_beta, n):  # type: ignore[no-untyped-def]
+    """What the gradient of every element shares, and the gradient of β; g from `at` on."""
+    at, n = at & POSITIVE, n & POSITIVE
+    for o in range(n):
         share, scale = a[BETA + o], a[SCALE + o]
         bad = scale - scale
         share_e = _F(1) - share if mode == EM | SIMILAR else _F(1)
@@ -230,18 +232,18 @@ def prepare(a, g, exact, mode, to_beta):  # type: ignore[no-untyped-def]
         e_mean, f_mean = a[E_DOT + o] / a[E_SUM + o], a[F_DOT + o] / a[F_SUM + o]
         a[E_MEAN + o] = e_mean
         a[F_MEAN + o] = f_mean
-        a[TO_E + o] = g[o] * share_e / a[E_SUM + o] + bad
-        a[TO_F + o] = g[o] * share_f / a[F_SUM + o] + bad
+        a[TO_E + o] = g[at + o] * share_e / a[E_SUM + o] + bad
+        a[TO_F + o] = g[at + o] * share_f / a[F_SUM + o] + bad
         pull = (a[Q_DOT + o] - f_mean * a[Q_SUM + o]) / a[COUNT + o]
         a[TO_ALL + o] = a[TO_F + o] * pull if exact else _F(0)
-        to_beta[o] = g[o] * (f_mean / scale - e_mean) + bad
+        to_beta[at + o] = g[at + o] * (f_mean / scale - e_mean) + bad
 
 
 @njit(**_FAST)
 def pull_exponentials(v, at, a, low, kept, to, exact, into, n):  # type: ignore[no-untyped-def]
     """Add eM's part of the gradient."""
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
-    to = to & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
+    to = to & POSITIVE
     if exact:
         for o in range(n):
             into[at + o] += (
@@ -255,8 +257,8 @@ def pull_exponentials(v, at, a, low, kept, to, exact, into, n):  # type: ignore[
 @njit(**_FAST)
 def pull_likenesses(v, at, a, low, kept, to, exact, into, n):  # type: ignore[no-untyped-def]
     """Add eDSCW's part of the gradient."""
-    at, low, n = at & _POSITIVE, low & _POSITIVE, n & _POSITIVE
-    to = to & _POSITIVE
+    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
+    to = to & POSITIVE
     if exact:
         for o in range(n):
             away = v[at + o] * a[SCALE + low + o] - a[F_MEAN + low + o]
