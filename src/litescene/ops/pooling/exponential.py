@@ -253,9 +253,11 @@ def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
 
     An `OperatorError` is raised if it does not, or leaves [0, 1]; not while a graph is traced.
     """
-    share = torch.as_tensor(beta, device=x.device)
-    if share.dtype not in (torch.float64, torch.bfloat16, torch.float16):
-        share = share.float()
+    precise = torch.promote_types(x.dtype, torch.float32)
+    if isinstance(beta, Tensor):
+        share = beta.to(x.device, precise)
+    else:
+        share = x.new_full((), beta, dtype=precise)
     if traced() or torch.compiler.is_compiling():
         return share
     if share.numel() == 1:
