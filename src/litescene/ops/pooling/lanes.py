@@ -37,7 +37,8 @@ ROWS = 21
 _F = np.float32
 _LOG2E, _MAGIC, _LOWEST = _F(1.4426950408889634), _F(12582912.0), _F(-125.0)
 _BIAS, _EXPONENT, _SHIFT = np.int32(0x7F000000), np.int32(0x7F800000), np.int32(23)
-POSITIVE = 0x7FFFFFFF
+POSITIVE = 0x7FFF_FFFF_FFFF
+"""Mask of offsets, far above any array: with 31 bits those of large inputs would wrap."""
 _TINY, _NOTHING, _NAN, _INF = _F(1e-37), _F(1e-30), _F(np.nan), _F(np.inf)
 
 # No reassociation, and NaN and infinities stay what they are.
