@@ -70,6 +70,52 @@ def test_prelu_values_and_gradients_are_torchs(slopes: int) -> None:
     same_gradients(prelu(x, a), F.prelu(x, a), x, a)
 
 
+@pytest.mark.parametrize("slopes", [1, 24])
+@pytest.mark.parametrize("size", [(9, 11), (40, 50), (1, 1)])
+def test_prelu_in_bf16_is_that_of_float64_rounded_once(slopes: int, size: tuple[int, int]) -> None:
+    x = torch.randn(3, 24, *size).bfloat16().contiguous(memory_format=torch.channels_last)
+    x[0, 0] = 0
+    a = torch.randn(slopes)
+    exact = [t.double().requires_grad_() for t in (x, a)]
+    inputs = [x.requires_grad_(), a.requires_grad_()]
+    ours, theirs = prelu(x, a), F.prelu(*exact)
+    g = torch.randn(x.shape).bfloat16()  # in the other memory format, as a gradient may be
+    to_x, to_a = torch.autograd.grad(ours, inputs, g)
+    exact_x, exact_a = torch.autograd.grad(theirs, exact, g.double())
+    half_a_step = {"rtol": 2**-8, "atol": 0}
+    torch.testing.assert_close(ours.double(), theirs, **half_a_step)
+    # at 0 PyTorch takes the other side
+    zero = x == 0
+    torch.testing.assert_close(to_x.double()[~zero], exact_x[~zero], **half_a_step)
+    assert torch.equal(to_x[zero], g[zero])
+    torch.testing.assert_close(to_a.double(), exact_a, rtol=1e-4, atol=1e-3)
+
+
+def test_prelu_lets_no_nan_disappear_and_does_not_depend_on_threads() -> None:
+    x = torch.randn(2, 20, 30, 40).bfloat16().contiguous(memory_format=torch.channels_last)
+    x[1, 3, 4, 5] = torch.nan
+    x[1, 4, 4, 5] = -torch.inf
+    a, g = torch.rand(20) + 0.1, torch.randn_like(x)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            inputs = [x.clone().requires_grad_(), a.clone().requires_grad_()]
+            y = prelu(*inputs)
+            found.append((y.detach(), *torch.autograd.grad(y, inputs, g)))
+    finally:
+        torch.set_num_threads(before)
+    y, _, to_a = found[0]
+    assert torch.isnan(y).sum() == 1
+    assert torch.isnan(y[1, 3, 4, 5])
+    assert y[1, 4, 4, 5] == -torch.inf
+    assert not torch.isfinite(to_a[4])
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            assert torch.equal(torch.nan_to_num(one), torch.nan_to_num(two))
+
+
 @pytest.mark.parametrize(
     "layer", [DepthwiseConv2d(6, (3, 3), 1, (2, 2), (2, 2), bias=True), PReLU(6)]
 )
