@@ -43,6 +43,26 @@ def test_depthwise_values_and_gradients_are_torchs(
     same_gradients(ours, F.conv2d(x, w, b, stride, padding, dilation, 5), *inputs)
 
 
+@pytest.mark.parametrize("case", [*CASES, ((5, 5), (1, 1), (2, 2), (1, 1))])
+@pytest.mark.parametrize("channels", [3, 40, 300])
+def test_depthwise_gradients_in_bf16_are_those_of_float64_rounded(
+    case: tuple[tuple[int, int], ...], channels: int
+) -> None:
+    kernel, stride, padding, dilation = case
+    x = torch.randn(2, channels, 11, 13).bfloat16().contiguous(memory_format=torch.channels_last)
+    inputs = [x.requires_grad_(), torch.randn(channels, 1, *kernel).bfloat16().requires_grad_()]
+    exact = [t.detach().double().requires_grad_() for t in inputs]
+    ours = depthwise_conv2d(*inputs, None, stride, padding, dilation)
+    theirs = F.conv2d(*exact, None, stride, padding, dilation, channels)
+    g = torch.randn(ours.shape).bfloat16()
+    for one, other in zip(
+        (ours, *torch.autograd.grad(ours, inputs, g)),
+        (theirs, *torch.autograd.grad(theirs, exact, g.double())),
+        strict=True,
+    ):
+        torch.testing.assert_close(one.double(), other, rtol=2**-7, atol=2**-7)
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kernel", [(1, 25), (25, 1), (1, 15)])
 def test_wide_windows_return_in_bf16(kernel: tuple[int, int]) -> None:

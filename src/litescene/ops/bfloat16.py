@@ -48,6 +48,6 @@ def narrowed(x):  # type: ignore[no-untyped-def]
     return np.uint16((bits >> _SHIFT) | _QUIET if np.isnan(x) else near)
 
 
-def as_bits(t: Tensor) -> Any:
-    """The NumPy array of uint16 in a bfloat16 tensor's memory, of its shape and strides."""
-    return t.detach().view(torch.uint16).numpy()
+def as_flat_bits(x: Tensor) -> Any:
+    """N×C×H×W bfloat16 as a flat NumPy array of uint16, N×H×W×C; a copy if not so in memory."""
+    return x.detach().permute(0, 2, 3, 1).view(torch.uint16).numpy().reshape(-1)

@@ -26,7 +26,9 @@ class _PReLU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
         ctx.save_for_backward(x, slope)
-        falling = x * slope[:, None, None]
+        if _kernel_takes(x):
+            return _forward_by_kernel(x, slope)
+        falling = x * slope.to(x.dtype)[:, None, None]
         if bool((slope <= 1).all()):  # then the larger one is right, in half the passes
             return torch.maximum(x, falling)
         return torch.where(x > 0, x, falling)
@@ -35,57 +37,16 @@ class _PReLU(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         x, slope = ctx.saved_tensors
         g = grads[0]
-        below = torch.ops.aten.threshold_backward(g, -x, 0)  # g where x < 0, else 0
-        to_x = (g - below) + below * slope[:, None, None]
-        exact = torch.promote_types(x.dtype, torch.float32)
-        to_slope = (below * x).sum((0, 2, 3), dtype=exact)
+        if _kernel_takes(x) and not torch.is_grad_enabled():
+            to_x, to_slope = _backward_by_kernel(x, slope, g)
+        else:
+            below = torch.ops.aten.threshold_backward(g, -x, 0)  # g where x < 0, else 0
+            to_x = (g - below) + below * slope.to(x.dtype)[:, None, None]
+            exact = torch.promote_types(x.dtype, torch.float32)
+            to_slope = (below * x).sum((0, 2, 3), dtype=exact)
         if slope.numel() == 1:
             to_slope = to_slope.sum(0, keepdim=True)
         return to_x, to_slope.to(slope.dtype)
-
-
-class _Fused(torch.autograd.Function):
-    """The same by the kernel; x is bf16 in channels-last memory, the slopes are float32."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, slope: Tensor) -> Tensor:
-        from litescene.ops.prelu_kernel import PARTS, forward
-
-        ctx.save_for_backward(x, slope)
-        y = _like(x)
-        shared_out(forward, PARTS, _flat(x), _tiled(slope, x.shape[1]), _flat(y))
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        from litescene.ops.prelu_kernel import PARTS, backward
-
-        x, slope = ctx.saved_tensors
-        channels, slopes = x.shape[1], _tiled(slope, x.shape[1])
-        g = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
-        to_x, sums = _like(x), np.zeros((PARTS, slopes.size), np.float32)
-        shared_out(backward, PARTS, _flat(x), _flat(g), slopes, _flat(to_x), sums)
-        whole = torch.from_numpy(sums).double().sum(0).reshape(-1, channels).sum(0)
-        to_slope = whole if slope.numel() > 1 else whole.sum(0, keepdim=True)
-        return to_x, to_slope.to(slope.dtype)
-
-
-def _like(x: Tensor) -> Tensor:
-    """New memory for such a tensor, in channels-last strides even where a side is 1."""
-    n, c, height, width = x.shape
-    return x.new_empty(n, height, width, c).permute(0, 3, 1, 2)
-
-
-def _flat(x: Tensor) -> Any:
-    from litescene.ops.bfloat16 import as_bits
-
-    return as_bits(x.permute(0, 2, 3, 1)).reshape(-1)
-
-
-def _tiled(slope: Tensor, channels: int) -> Any:
-    """Slopes for a block of rows of so many channels."""
-    row = slope.detach().expand(channels)
-    return row.repeat(max(1, _BLOCK // channels)).numpy()
 
 
 def _kernel_takes(x: Tensor) -> bool:
@@ -97,6 +58,38 @@ def _kernel_takes(x: Tensor) -> bool:
     )
 
 
+def _forward_by_kernel(x: Tensor, slope: Tensor) -> Tensor:
+    from litescene.ops.bfloat16 import as_flat_bits
+    from litescene.ops.prelu_kernel import PARTS, forward
+
+    y = _like(x)
+    shared_out(forward, PARTS, as_flat_bits(x), _tiled(slope, x.shape[1]), as_flat_bits(y))
+    return y
+
+
+def _backward_by_kernel(x: Tensor, slope: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    from litescene.ops.bfloat16 import as_flat_bits
+    from litescene.ops.prelu_kernel import PARTS, backward
+
+    slopes, to_x = _tiled(slope, x.shape[1]), _like(x)
+    sums = np.zeros((PARTS, slopes.size), np.float32)
+    bits = (as_flat_bits(t) for t in (x, g.to(x.dtype)))
+    shared_out(backward, PARTS, *bits, slopes, as_flat_bits(to_x), sums)
+    return to_x, torch.from_numpy(sums).double().sum(0).reshape(-1, x.shape[1]).sum(0)
+
+
+def _like(x: Tensor) -> Tensor:
+    """New memory for such a tensor, in channels-last strides even where a side is 1."""
+    n, c, height, width = x.shape
+    return x.new_empty(n, height, width, c).permute(0, 3, 1, 2)
+
+
+def _tiled(slope: Tensor, channels: int) -> Any:
+    """Slopes for a block of rows of so many channels."""
+    row = slope.detach().float().expand(channels)
+    return row.repeat(max(1, _BLOCK // channels)).numpy()
+
+
 def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """max(x, 0) + slope·min(x, 0) for N×C×H×W and a slope per channel (C) or one for all (1).
 
@@ -104,10 +97,7 @@ def prelu(x: Tensor, slope: Tensor) -> Tensor:
     """
     if x.device.type != "cpu" or not torch.is_grad_enabled():
         return F.prelu(x, slope.to(x.dtype))
-    if _kernel_takes(x):
-        y: Tensor = _Fused.apply(x, slope.float())  # type: ignore[no-untyped-call]
-    else:
-        y = _PReLU.apply(x, slope.to(x.dtype))  # type: ignore[no-untyped-call]
+    y: Tensor = _PReLU.apply(x, slope)  # type: ignore[no-untyped-call]
     return y
 
 
