@@ -113,6 +113,11 @@ def evaluation(name: str, record: Mapping[str, Any]) -> str:
         total = f"mean IoU **{metrics['mean_iou']:.4f}**, pixel accuracy {metrics['accuracy']:.4f}"
         rows = [[c, figure(v)] for c, v in metrics["iou"].items()]
         classes = table(["class", "IoU"], rows)
+    elif "top1" in metrics:
+        total = f"top-1 **{metrics['top1']:.4f}**, top-5 {metrics['top5']:.4f}"
+        among = metrics["top5_per_class"]
+        rows = [[c, figure(v), figure(among[c])] for c, v in metrics["top1_per_class"].items()]
+        classes = table(["class", "top-1", "top-5"], rows)
     else:
         total = f"AP50 **{metrics['ap50']:.4f}**, AP {metrics['ap']:.4f}"
         whole = metrics["ap_per_class"]

@@ -164,6 +164,7 @@ def equal(a: Path, b: Path) -> bool:
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_ended_in_an_epoch_goes_on_bit_equal(tmp_path: Path) -> None:
     wanted = recipe(write_pictures(tmp_path / "set"), jitter=0.4, hue=0.1)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -181,6 +182,7 @@ def test_a_run_that_was_ended_in_an_epoch_goes_on_bit_equal(tmp_path: Path) -> N
         assert equal(whole / name, broken / name), name
 
 
+@pytest.mark.slow
 def test_brightness_is_learned_and_the_card_says_what_was_seen(tmp_path: Path) -> None:
     root = write_pictures(tmp_path / "set")
     changes = {"epochs": 12, "evaluate_every": 12, "ema": EmaSection(decay=0.0)}
