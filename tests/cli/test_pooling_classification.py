@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ def test_runs_are_trained_once_and_recorded_one_by_one(
             (place / "set" / split / name).mkdir(parents=True)
             grey = np.full((64, 64, 3), value, np.uint8)
             PIL.Image.fromarray(grey).save(place / f"set/{split}/{name}/0.png")
-    contents = {"side": 64, "crops": {"train": 2}, "classes": {}, "digest": "d", "machine": {}}
+    classes = {"bird": {"train": {"street": 3}, "val": {"camera": 1}}}
+    contents = {"side": 64, "crops": {"train": 2}, "classes": classes, "digest": "d", "machine": {}}
     (place / "set" / "contents.json").write_text(json.dumps(contents))
     words = [*TINY, "--seeds", "2", "--out", "runs", "--json", "found.json"]
     records: list[int] = []
@@ -57,5 +59,10 @@ def test_runs_are_trained_once_and_recorded_one_by_one(
     assert record["conditions"]["model"] == "resnet18"
     assert record["crops"] == {k: contents[k] for k in ("side", "crops", "classes", "digest")}
     assert "| published | " in capsys.readouterr().out
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "docs")
+    page = import_module("poolings").poolings(Path("found.json"))
+    mean, deviation = entry["top1"]["mean"], entry["top1"]["deviation"]
+    assert f"| `published` | {mean:.4f} ± {deviation:.4f} | " in page
+    assert "| bird | 3 | 1 | camera, street |" in page
     with pytest.raises(RecipeError, match="another recipe"):
         pooling.main(["train", *words, "--set", "epochs=3"])

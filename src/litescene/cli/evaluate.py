@@ -12,7 +12,7 @@ import typer
 from litescene.cli.options import Engine, JsonFile
 from litescene.cli.progress import Report, progress
 from litescene.cli.table import format_table, number
-from litescene.core import Image, SegmentationMap, Taxonomy
+from litescene.core import DataError, Image, SegmentationMap, Taxonomy
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
@@ -115,6 +115,8 @@ def _classification(bundle: Bundle, data: str, split: str, engine: str, report: 
     from litescene.runtime.evaluation import evaluate_classifier
 
     opened, classifier = open_classification(data, split), Classifier(bundle, engine)
+    if opened.has_clips:
+        raise DataError(f"{data} has clips, and a bundle takes pictures; evaluate a checkpoint")
     metrics = evaluate_classifier(classifier, _classed(opened, report), opened.taxonomy)
     return classifier.engine, metrics
 
