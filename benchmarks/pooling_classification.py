@@ -28,7 +28,6 @@ from litescene.training import Recipe, load_recipe
 from variants import (
     PER_RECIPE,
     finished,
-    mean_and_deviation,
     reached,
     results,
     train,
@@ -37,6 +36,7 @@ from variants import (
 
 PUBLISHED = "published"
 """The network's own pooling."""
+METRICS = ("top1", "mean_top1")
 
 
 def settings_of(pool: str, settings: Sequence[str]) -> list[str]:
@@ -55,13 +55,7 @@ def measure(variants: Mapping[str, Recipe], seeds: int, out: Path) -> dict[str, 
         "machine": provenance(),
         "conditions": {"model": recipe.model.name, **{key: common[key] for key in PER_RECIPE}},
         "crops": contents_of(recipe),
-        "poolings": {
-            name: {
-                "mean_top1": mean_and_deviation([run["mean_top1"] for run in runs]),
-                **reached(runs, "top1"),
-            }
-            for name, runs in trained.items()
-        },
+        "poolings": {name: reached(runs, METRICS) for name, runs in trained.items()},
     }
 
 

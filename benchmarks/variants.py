@@ -18,20 +18,11 @@ from litescene.training import Recipe, RunFolder
 from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
 
-PER_RUN = {
-    "mean_iou": ("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch", "seconds", "commit"),
-    "top1": (
-        "seed",
-        "top1",
-        "mean_top1",
-        "top5",
-        "top1_per_class",
-        "top1_by_epoch",
-        "seconds",
-        "commit",
-    ),
-}
-"""What the record keeps of a run, by the task's metric."""
+PER_RUN = (
+    *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
+    *("top1", "mean_top1", "top5", "top1_per_class", "top1_by_epoch", "seconds", "commit"),
+)
+"""What the record holds of a run; each task has its own figures."""
 PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")
 
 Variants = Mapping[str, Recipe]
@@ -101,11 +92,12 @@ def results(done: Mapping[str, Sequence[RunFolder]]) -> dict[str, list[dict[str,
     return {name: [result_of(run, {}) for run in runs] for name, runs in done.items()}
 
 
-def reached(runs: Sequence[Mapping[str, Any]], metric: str = "mean_iou") -> dict[str, Any]:
-    """For the record: the metric over the seeds, and each run."""
-    return {
-        metric: mean_and_deviation([run[metric] for run in runs]),
-        "runs": [{key: run[key] for key in PER_RUN[metric]} for run in runs],
+def reached(
+    runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] = ("mean_iou",)
+) -> dict[str, Any]:
+    """For the record: the metrics over the seeds, and each run."""
+    return {name: mean_and_deviation([run[name] for run in runs]) for name in metrics} | {
+        "runs": [{key: run[key] for key in PER_RUN if key in run} for run in runs],
     }
 
 
