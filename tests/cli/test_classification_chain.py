@@ -152,6 +152,8 @@ def test_a_foreign_classifier_is_adopted_if_its_output_fits(
     assert refused.code == 2
     assert "1×4; a classification bundle gives one output 1×2" in refused.err
     assert not (place / "ours.onnx").exists()
-    assert call(*words, "four.txt").code == 0
-    found = litescene.load(place / "ours.onnx", "onnxruntime")(picture)
+    assert call(*words, "four.txt", "--crop-share", "0.875").code == 0
+    classifier = litescene.load(place / "ours.onnx", "onnxruntime")
+    assert classifier.contract.crop_share == 0.875
+    found = classifier(picture)
     assert found.taxonomy.names == ("a", "b", "c", "d")

@@ -72,3 +72,5 @@ def test_classes_are_found_by_name_whatever_their_order() -> None:
     assert known_classes(NINE, taxonomy("c", "a")).tolist() == [2, 0]
     with pytest.raises(DataError, match="does not know z, y of"):
         known_classes(NINE, taxonomy("a", "z", "y"))
+    with pytest.raises(DataError, match="it knows a, b, c, d, e, f, g, h and 1 more:"):
+        known_classes(NINE, taxonomy("z"))

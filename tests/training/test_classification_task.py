@@ -18,11 +18,8 @@ from litescene.training import load_checkpoint, load_model, save_checkpoint
 from litescene.training.evaluation import evaluate_checkpoint
 from litescene.training.loop import Progress, Trainer
 from litescene.training.recipe import EmaSection, Recipe, recipe_from_dict
-from litescene.training.tasks.classification import (
-    ClassificationBatch,
-    ClassificationTask,
-    network_input,
-)
+from litescene.training.tasks.classification import ClassificationTask
+from litescene.training.tasks.classification_samples import ClassificationBatch, network_input
 
 CPU = torch.device("cpu")
 

@@ -36,6 +36,12 @@ def command(
         Path | None,
         typer.Option(help="JSON with strides and anchors of a detector", show_default=False),
     ] = None,
+    crop_share: Annotated[
+        float,
+        typer.Option(
+            help="of a classifier: what it sees, as a share of the picture's shorter side"
+        ),
+    ] = 1.0,
     system: Annotated[str, typer.Option(help="name of the network")] = "foreign",
     license_name: Annotated[str, typer.Option("--license", help="licence of the weights")] = "",
 ) -> None:
@@ -57,6 +63,7 @@ def command(
         taxonomy=read_taxonomy(labels),
         size=(height, width),
         finish=FINISH_OF_TASK[task],
+        crop_share=crop_share,
         license=license_name,
         provenance={"adopted_from": model.name},
         **head,

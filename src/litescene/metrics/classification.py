@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -90,10 +91,15 @@ def known_classes(model: Taxonomy, data: Taxonomy) -> NDArray[np.int32]:
     unknown = [name for name in data.names if name not in model.names]
     if unknown:
         raise DataError(
-            f"the model does not know {', '.join(unknown)} of the data '{data.name}'; it knows "
-            f"{', '.join(model.names)}: evaluate on data with its classes"
+            f"the model does not know {_some(unknown)} of the data '{data.name}'; it knows "
+            f"{_some(model.names)}: evaluate on data with its classes"
         )
     return np.array([model.names.index(name) for name in data.names], np.int32)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of what may be a long list."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _ranks(scores: NDArray[np.floating[Any]], truth: NDArray[np.integer[Any]]) -> NDArray[np.int64]:

@@ -68,7 +68,8 @@ def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
 
 def _classification(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
     from litescene.data.classification import open_classification
-    from litescene.training.tasks.classification import View, evaluate_classification
+    from litescene.training.tasks.classification import evaluate_classification
+    from litescene.training.tasks.classification_samples import View
 
     data, view = open_classification(spec, split), View.of_card(trained.card)
     return evaluate_classification(trained.model, data, view, trained.device, trained.taxonomy)

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.core import RecipeError, Taxonomy
-from litescene.data.augment import (
-    Augmentation,
-    Color,
-    change_colors,
-    draw_color,
-    sample_generator,
-)
+from litescene.data.augment import Augmentation, draw_color, sample_generator
 from litescene.data.classification import ClassificationData, Clip, open_classification
 from litescene.data.random_crop import Crop, CropRange
-from litescene.media.fitting import centre_crop
 from litescene.metrics.classification import TopAccuracy, known_classes
-from litescene.models.spec import SMALLEST_SIDE, input_spec_of
+from litescene.models.spec import SMALLEST_SIDE
 from litescene.training.recipe import (
     Recipe,
     Section,
@@ -42,8 +33,16 @@ from litescene.training.tasks.base import (
     shuffled,
     takes_clips,
 )
+from litescene.training.tasks.classification_samples import (
+    ClassificationBatch,
+    Sample,
+    View,
+    collate,
+    network_input,
+)
 
 EVALUATION_BATCH = 16
+_KIND = {True: "clips", False: "pictures"}
 
 
 class CropStage(StageSection):
@@ -84,23 +83,6 @@ class ClassificationSettings(Section):
     frame_stride: int = Field(1, gt=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """`images` T×h×w×3 uint8 (T = 1 for a picture), the colours to give them, the class."""
-
-    images: NDArray[np.uint8]
-    color: Color
-    label: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClassificationBatch:
-    """`images` n×3×T×h×w float 0..255, `labels` n int64."""
-
-    images: Tensor
-    labels: Tensor
-
-
 class ClassificationTask:
     """Trains and evaluates classifiers; metric: top-1 accuracy on val."""
 
@@ -117,12 +99,11 @@ class ClassificationTask:
     def build_model(self) -> nn.Module:
         """The recipe's network for the data's classes."""
         network = build_network(self.recipe, len(self.train.taxonomy))
-        if takes_clips(network) != self.train.has_clips:
-            given, wanted = ("clips", "pictures")[:: 1 if takes_clips(network) else -1]
+        taken, had = takes_clips(network), self.train.has_clips
+        if taken != had:
             raise RecipeError(
-                f"model.name = '{self.recipe.model.name}' takes {given}, and {self.settings.data} "
-                f"has {wanted}; choose another network, or data of the format "
-                f"{'clipfolder' if takes_clips(network) else 'imagefolder'}"
+                f"model.name = '{self.recipe.model.name}' takes {_KIND[taken]}, and "
+                f"{self.settings.data} has {_KIND[had]}; choose another network or other data"
             )
         return network
 
@@ -136,11 +117,8 @@ class ClassificationTask:
 
     def batches(self, epoch: int, rank: int, world: int) -> Iterator[ClassificationBatch]:
         """An epoch's pictures, cut and coloured anew; the last that fill no batch are left out."""
-        stage, seed, count = (
-            stage_at(self.settings.stages, epoch),
-            self.recipe.seed,
-            self.recipe.batch_size,
-        )
+        stage, seed = stage_at(self.settings.stages, epoch), self.recipe.seed
+        count = self.recipe.batch_size
         order = shuffled(len(self.train), seed, epoch)
 
         def sample(position: int) -> Sample:
@@ -195,58 +173,6 @@ class ClassificationTask:
                 "pictures": [len(self.train), len(self.val)],
             },
         }
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What the network sees of a file in evaluation: a square from the centre; `clip` frames."""
-
-    size: int
-    crop_share: float
-    clip: Clip
-
-    @classmethod
-    def of_card(cls, card: Mapping[str, Any]) -> View:
-        """As the card of a checkpoint says it."""
-        clip = Clip(int(card.get("frames", 1)), int(card.get("frame_stride", 1)))
-        return cls(int(card["size"][0]), float(card.get("crop_share", 1.0)), clip)
-
-    def images(
-        self, data: ClassificationData, index: int, place: float = 0.5
-    ) -> Iterator[NDArray[np.uint8]]:
-        """The whole picture, or the whole frames of a clip, H×W×3 each."""
-        if data.has_clips:
-            return data.clip(index, self.clip, place)
-        return iter([data.picture(index)])
-
-    def sample(self, data: ClassificationData, index: int) -> Sample:
-        """The square of a picture, or of the frames in the middle of a clip."""
-        size = (self.size, self.size)
-        parts = [centre_crop(i, size, self.crop_share) for i in self.images(data, index)]
-        return Sample(np.stack(parts), UNCHANGED, int(data.labels[index]))
-
-
-UNCHANGED: Color = (1.0, 1.0, 1.0, 0.0)
-
-
-def collate(samples: Sequence[Sample], device: torch.device) -> ClassificationBatch:
-    """Stack samples of one size into a batch on a device, in the colours that they are to have."""
-    labels = torch.tensor([s.label for s in samples], device=device)
-    images = torch.from_numpy(np.stack([s.images for s in samples])).to(device)
-    images = images.permute(0, 4, 1, 2, 3).float()
-    if all(s.color == UNCHANGED for s in samples):
-        return ClassificationBatch(images, labels)
-    # The frames of a clip, one below the other, are one picture with one mean.
-    tall = change_colors(images.flatten(2, 3), [s.color for s in samples])
-    return ClassificationBatch(tall.view(images.shape), labels)
-
-
-def network_input(images: Tensor, model: Any) -> Tensor:
-    """n×3×T×h×w in 0..255 to what a network takes: clips like that, or pictures n×3×h×w (T = 1)."""
-    tall = input_spec_of(model).normalised(images.flatten(2, 3))
-    if takes_clips(model):
-        return tall.view(images.shape).contiguous(memory_format=torch.channels_last_3d)
-    return tall.contiguous(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
