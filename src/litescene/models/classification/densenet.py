@@ -100,7 +100,6 @@ class DenseNet(ClassificationNetwork):
     year=2017,
     size=(224, 224),
     parameters={1000: 7_978_856},
-    published={"imagenet val top-1 error": 25.02},
 )
 def densenet121(num_classes: int = 1000) -> DenseNet:
     """DenseNet-121."""

@@ -202,7 +202,6 @@ class InceptionV3(ClassificationNetwork):
     size=(299, 299),
     parameters={1000: 23_834_568},
     training_parameters={1000: 27_161_264},
-    published={"imagenet val top-1 error": 21.2},
 )
 def inception_v3(num_classes: int = 1000, training_heads: bool = True) -> InceptionV3:
     """Inception-v3."""

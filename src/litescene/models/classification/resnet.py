@@ -43,7 +43,6 @@ class ResNetClassifier(ClassificationNetwork):
 
 
 _PAPER = "ResNet, CVPR 2016"
-_ERROR = "imagenet val top-1 error, 10 crops"
 
 
 @register(
@@ -53,10 +52,9 @@ _ERROR = "imagenet val top-1 error, 10 crops"
     year=2016,
     size=(224, 224),
     parameters={1000: 11_689_512},
-    published={_ERROR: 27.88},
 )
 def resnet18(num_classes: int = 1000) -> ResNetClassifier:
-    """ResNet-18; the published figure is that of shortcuts without weights."""
+    """ResNet-18."""
     return ResNetClassifier(encoders.resnet18(), num_classes)
 
 
@@ -67,7 +65,6 @@ def resnet18(num_classes: int = 1000) -> ResNetClassifier:
     year=2016,
     size=(224, 224),
     parameters={1000: 21_797_672},
-    published={_ERROR: 24.52},
 )
 def resnet34(num_classes: int = 1000) -> ResNetClassifier:
     """ResNet-34."""
@@ -81,7 +78,6 @@ def resnet34(num_classes: int = 1000) -> ResNetClassifier:
     year=2016,
     size=(224, 224),
     parameters={1000: 25_557_032},
-    published={_ERROR: 22.85},
 )
 def resnet50(num_classes: int = 1000) -> ResNetClassifier:
     """ResNet-50."""
@@ -95,7 +91,6 @@ def resnet50(num_classes: int = 1000) -> ResNetClassifier:
     year=2016,
     size=(224, 224),
     parameters={1000: 44_549_160},
-    published={_ERROR: 21.75},
 )
 def resnet101(num_classes: int = 1000) -> ResNetClassifier:
     """ResNet-101."""

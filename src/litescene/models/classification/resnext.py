@@ -36,7 +36,6 @@ class AggregatedBottleneck(Bottleneck):
     year=2017,
     size=(224, 224),
     parameters={1000: 25_028_904},
-    published={"imagenet val top-1 error": 22.2},
 )
 def resnext50_32x4d(num_classes: int = 1000) -> ResNetClassifier:
     """ResNeXt-50, 32 paths of 4 channels."""
