@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litescene.cli.table import format_table
-from litescene.core import STREET_OBJECTS, DataError, Image, SourceError
+from litescene.core import STREET_OBJECTS, Image, LitesceneError
 from litescene.core.provenance import provenance
 from litescene.data.classification import named_split
 from litescene.data.detection import open_detection
@@ -196,14 +197,17 @@ def main(words: Sequence[str] | None = None) -> None:
     given = parser.parse_args(words)
     if given.out.exists():
         parser.exit(2, f"{given.out} is there already; remove it or name another folder\n")
+    unfinished = given.out.with_name(f"{given.out.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         boxes = [b for s in DETECTION if s not in given.without for b in annotated(s)]
         if "street" not in given.without:
             boxes += rendered(given.street_seconds)
-        contents = build(given.out, chosen(boxes), given.side)
-    except (DataError, SourceError) as error:
-        parser.exit(2, f"{error}\n")
-    write_atomic(given.out / "contents.json", json.dumps(contents, indent=1) + "\n")
+        contents = build(unfinished, chosen(boxes), given.side)
+        write_atomic(unfinished / "contents.json", json.dumps(contents, indent=1) + "\n")
+    except LitesceneError as error:
+        parser.exit(error.exit_code, f"{error}\n")
+    unfinished.rename(given.out)
     show(contents)
 
 

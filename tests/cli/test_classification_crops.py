@@ -85,6 +85,16 @@ def test_a_folder_that_is_there_is_left_alone(
     assert "is there already" in capsys.readouterr().err
 
 
+def test_without_its_sources_nothing_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITESCENE_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(SystemExit, match="2"):
+        crops.main([str(tmp_path / "set")])
+    assert "road_signs" in capsys.readouterr().err
+    assert list(tmp_path.glob("set*")) == []
+
+
 @pytest.mark.data
 @pytest.mark.slow
 def test_no_picture_has_crops_on_both_sides_of_the_split(
