@@ -108,6 +108,15 @@ def test_damaged_sets_are_refused_by_name(tmp_path: Path) -> None:
         open_classification(f"imagefolder:{tmp_path / 'few'}", "val")
 
 
+def test_half_of_the_folders_of_splits_are_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "val" / "cat" / "0.png")
+    with pytest.raises(DataError, match="'val' and no folder 'train'"):
+        open_classification(f"imagefolder:{tmp_path / 'a'}", "val")
+    picture(tmp_path / "b" / "train" / "0.png")  # meant as a class of vehicles
+    with pytest.raises(DataError, match="a folder called train is a split"):
+        open_classification(f"imagefolder:{tmp_path / 'b'}", "train")
+
+
 def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
     root = split_set(tmp_path)
     (root / "train" / "cat" / "1.png").write_bytes(b"no picture")

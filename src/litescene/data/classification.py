@@ -110,6 +110,8 @@ def open_classification(spec: str, split: str) -> ClassificationData:
 
 
 def _require_split(root: Path, split: str, whole: bool) -> None:
+    if whole and (root / "val").is_dir():
+        raise DataError(f"{root} has a folder 'val' and no folder 'train' beside it")
     if whole and split == "test":
         raise AbsentSplitError(f"{root} has no folders of splits; its splits are all, train, val")
     if not whole and not (root / split).is_dir():
@@ -158,7 +160,8 @@ def named_split(class_name: str, file_name: str) -> str:
 def _classes(folder: Path) -> list[Path]:
     found = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not found:
-        raise DataError(f"{folder} has no folders; expected one for each class")
+        hint = "; a folder called train is a split" if folder.name == "train" else ""
+        raise DataError(f"{folder} has no folders; expected one for each class{hint}")
     return found
 
 
