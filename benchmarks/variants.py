@@ -8,7 +8,7 @@ script shares the runs out.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,11 @@ from litescene.training import Recipe, RunFolder
 from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
 
-PER_RUN = ("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch", "seconds", "commit")
+PER_RUN = (
+    *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
+    *("top1", "mean_top1", "top5", "top1_per_class", "top1_by_epoch", "seconds", "commit"),
+)
+"""What the record holds of a run; each task has its own figures."""
 PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")
 
 Variants = Mapping[str, Recipe]
@@ -46,8 +50,17 @@ def _runs(
             yield seed, name, wanted, _folder_of(out, wanted, name)
 
 
-def train(variants: Variants, seeds: int, out: Path) -> dict[str, str]:
-    """Train what is not trained yet; returns why runs failed, by folder."""
+def nothing() -> None:
+    """Do nothing."""
+
+
+def train(
+    variants: Variants, seeds: int, out: Path, after: Callable[[], object] = nothing
+) -> dict[str, str]:
+    """Train what is not trained yet, and call `after` at the end of each run.
+
+    Returns why runs failed, by folder.
+    """
     failures: dict[str, str] = {}
     for _, _, wanted, folder in _runs(variants, seeds, out):
         with claimed(folder) as ours:
@@ -57,6 +70,8 @@ def train(variants: Variants, seeds: int, out: Path) -> dict[str, str]:
                 train_or_resume(wanted, folder, follow)
             except DivergedError as error:
                 failures[folder.path.name] = str(error)
+                continue
+        after()
     return failures
 
 
@@ -77,11 +92,12 @@ def results(done: Mapping[str, Sequence[RunFolder]]) -> dict[str, list[dict[str,
     return {name: [result_of(run, {}) for run in runs] for name, runs in done.items()}
 
 
-def reached(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """For the record: mean IoU over the seeds, and each run."""
-    return {
-        "mean_iou": mean_and_deviation([run["mean_iou"] for run in runs]),
-        "runs": [{key: run[key] for key in PER_RUN} for run in runs],
+def reached(
+    runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] = ("mean_iou",)
+) -> dict[str, Any]:
+    """For the record: the metrics over the seeds, and each run."""
+    return {name: mean_and_deviation([run[name] for run in runs]) for name in metrics} | {
+        "runs": [{key: run[key] for key in PER_RUN if key in run} for run in runs],
     }
 
 

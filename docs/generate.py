@@ -3,9 +3,9 @@
 `models.md` comes from the registry, the shipped bundles and the result files; a line
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
-and the results of training), `ablation` and `options` (from those of `pp_liteseg_ablation.py` and
-`segmentation_options.py`, a section each if it is there) or `imports` (from the tables of official
-names).
+and the results of training), `ablation`, `options` and `poolings` (from those of
+`pp_liteseg_ablation.py`, `segmentation_options.py` and `pooling_classification.py`, a section each
+if it is there) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from options import options
+from poolings import poolings
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
+POOLINGS = "pooling_classification"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -46,6 +48,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "front": front,
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
+        "poolings": lambda: poolings(RESULTS / f"{POOLINGS}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -113,6 +116,11 @@ def evaluation(name: str, record: Mapping[str, Any]) -> str:
         total = f"mean IoU **{metrics['mean_iou']:.4f}**, pixel accuracy {metrics['accuracy']:.4f}"
         rows = [[c, figure(v)] for c, v in metrics["iou"].items()]
         classes = table(["class", "IoU"], rows)
+    elif "top1" in metrics:
+        total = f"top-1 **{metrics['top1']:.4f}**, top-5 {metrics['top5']:.4f}"
+        among = metrics["top5_per_class"]
+        rows = [[c, figure(v), figure(among[c])] for c, v in metrics["top1_per_class"].items()]
+        classes = table(["class", "top-1", "top-5"], rows)
     else:
         total = f"AP50 **{metrics['ap50']:.4f}**, AP {metrics['ap']:.4f}"
         whole = metrics["ap_per_class"]
@@ -125,7 +133,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS):
+        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS, POOLINGS):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."

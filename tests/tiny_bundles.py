@@ -24,11 +24,7 @@ def pooled_model(
     strides: tuple[int, ...], weights: list[np.ndarray], biases: list[np.ndarray]
 ) -> bytes:
     """uint8 NHWC → floats 0..1 NCHW → average over stride×stride → 1×1 convolution per level."""
-    nodes = [
-        helper.make_node("Cast", ["picture"], ["cast"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["cast", "scale"], ["scaled"]),
-        helper.make_node("Transpose", ["scaled"], ["nchw"], perm=[0, 3, 1, 2]),
-    ]
+    nodes = scaled()
     constants = [numpy_helper.from_array(np.float32(1 / 255), "scale")]
     outputs = []
     for i, (stride, weight, bias) in enumerate(zip(strides, weights, biases, strict=True)):
@@ -43,6 +39,19 @@ def pooled_model(
         constants += [numpy_helper.from_array(bias, f"b{i}")]
         shape = ["n", len(bias), f"h{i}", f"w{i}"]
         outputs.append(helper.make_tensor_value_info(f"head{i}", TensorProto.FLOAT, shape))
+    return finished(nodes, outputs, constants)
+
+
+def scaled() -> list[onnx.NodeProto]:
+    """uint8 NHWC `picture` → floats 0..1 `nchw`."""
+    return [
+        helper.make_node("Cast", ["picture"], ["cast"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["cast", "scale"], ["scaled"]),
+        helper.make_node("Transpose", ["scaled"], ["nchw"], perm=[0, 3, 1, 2]),
+    ]
+
+
+def finished(nodes: list[onnx.NodeProto], outputs: list, constants: list) -> bytes:
     picture = helper.make_tensor_value_info("picture", TensorProto.UINT8, ["n", "h", "w", 3])
     graph = helper.make_graph(nodes, "tiny", [picture], outputs, constants)
     model = helper.make_model(
@@ -64,6 +73,40 @@ def detection_model(classes: int = 2, seed: int = 0) -> bytes:
     channels = 3 * (5 + classes)
     weights = [4 * rng.standard_normal((channels, 3, 1, 1)).astype(np.float32) for _ in range(3)]
     return pooled_model((8, 16, 32), weights, [np.zeros(channels, np.float32)] * 3)
+
+
+def classification_model(classes: int = 4, seed: int = 0) -> bytes:
+    """The mean colour through a linear layer: logits 6·W·(mean - 1/2), see `colour_weights`."""
+    weight = colour_weights(classes, seed)
+    nodes = [
+        *scaled(),
+        helper.make_node("GlobalAveragePool", ["nchw"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight", "bias"], ["logits"], transB=1),
+    ]
+    constants = [
+        numpy_helper.from_array(np.float32(1 / 255), "scale"),
+        numpy_helper.from_array(6 * weight, "weight"),
+        numpy_helper.from_array(-3 * weight.sum(1), "bias"),
+    ]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes])
+    return finished(nodes, [logits], constants)
+
+
+def colour_weights(classes: int = 4, seed: int = 0) -> np.ndarray:
+    """The weights W of `classification_model`, classes×3."""
+    return np.random.default_rng(seed).standard_normal((classes, 3)).astype(np.float32)
+
+
+def classification_contract(size: tuple[int, int] = (64, 64), **facts: object) -> Contract:
+    return Contract(
+        task="classification",
+        system="tiny",
+        taxonomy=taxonomy(4),
+        size=size,
+        finish="softmax",
+        **facts,  # type: ignore[arg-type]
+    )
 
 
 def segmentation_contract(size: tuple[int, int] = (96, 128), **facts: object) -> Contract:

@@ -93,6 +93,16 @@ def test_taxonomies_survive_json(taxonomy: Taxonomy) -> None:
     assert len(set(taxonomy.colors)) == len(taxonomy)
 
 
+def test_files_may_have_more_classes_than_a_byte_and_pixels_may_not() -> None:
+    many = Taxonomy("many", tuple(f"c{i}" for i in range(300)), distinct_colors(300))
+    assert many.palette.shape == (300, 3)
+    assert many.palette[299].tolist() == list(many.colors[299])
+    with pytest.raises(ValueError, match="1 to 255 classes, not 300"):
+        SegmentationMap(np.zeros((2, 2), np.uint8), many)
+    with pytest.raises(ValueError, match="no class"):
+        Taxonomy("none", (), ())
+
+
 def test_a_taxonomy_finds_indices_and_refuses_nonsense() -> None:
     assert CAMVID.indices({"car", "sky", "unicorn"}) == (0, 8)
     with pytest.raises(ValueError, match="repeat"):

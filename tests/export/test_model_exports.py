@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from litescene.core import Contract, Taxonomy, distinct_colors
+from litescene.core import Contract, InputError, Taxonomy, distinct_colors
 from litescene.export import export
 from litescene.export.parity import draw_picture, fit
 from litescene.models import create_model, list_models
@@ -17,9 +17,11 @@ CLASSES = 5
 TAXONOMY = Taxonomy("test", tuple(f"class{i}" for i in range(CLASSES)), distinct_colors(CLASSES))
 
 
-SIZES = {"segmentation": (64, 96), "detection": (128, 160)}
+SIZES = {"segmentation": (64, 96), "detection": (128, 160), "classification": (64, 96)}
 """The trained sizes that the bundles claim; the proof adds two more."""
-NETWORKS = [(task, name) for task in SIZES for name in list_models(task=task)]
+CLIPS = {"resnet3d_18"}
+"""Networks of clips, of which there are no bundles."""
+NETWORKS = [(t, name) for t in SIZES for name in list_models(task=t) if name not in CLIPS]
 
 
 def settled(model: nn.Module, size: tuple[int, int]) -> nn.Module:
@@ -36,6 +38,8 @@ def contract_for(model: nn.Module, name: str, task: str) -> Contract:
     if task == "segmentation":
         corners = model.align_corners
         return Contract(task, name, TAXONOMY, SIZES[task], "upsample_argmax", align_corners=corners)
+    if task == "classification":
+        return Contract(task, name, TAXONOMY, SIZES[task], "softmax")
     return Contract(
         task,
         name,
@@ -65,5 +69,15 @@ def test_every_registered_network_exports_with_its_proof(
     if task == "segmentation":
         assert result.labels.shape == (256, 320)
         assert result.labels.max() < CLASSES
+    elif task == "classification":
+        assert float(result.probabilities.sum()) == pytest.approx(1.0, abs=1e-5)
     else:
         assert np.isfinite(result.boxes).all()
+
+
+def test_networks_of_clips_are_refused_by_name(tmp_path: Path) -> None:
+    model = create_model("resnet3d_18", num_classes=CLASSES).eval()
+    contract = contract_for(model, "resnet3d_18", "classification")
+    with pytest.raises(InputError, match="ResNet3d cannot be exported: it takes clips"):
+        export(model, contract, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()

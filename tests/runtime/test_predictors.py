@@ -11,10 +11,11 @@ import pytest
 
 import litescene
 from litescene.core import BundleError, Frame, InputError, SegmentationMap, UnknownNameError
+from litescene.media.fitting import resize
 from litescene.runtime import Bundle, Detector, Segmenter, detection, load, network_size
 from litescene.runtime.detection import box_agreement, find_boxes, stated_iou, stated_score
 from litescene.runtime.engines import default_threads, installed
-from litescene.runtime.segmentation import label_agreement, resize
+from litescene.runtime.segmentation import label_agreement
 from tiny_bundles import segmentation_contract
 
 ENGINE = "openvino-f32" if installed("openvino") else "onnxruntime"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from litescene.cli.options import parse_size
-from litescene.core.contract import Contract
+from litescene.core.contract import FINISH_OF_TASK, Contract, TaskName
 from litescene.core.errors import InputError
 from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
 
@@ -23,7 +23,7 @@ EXAMPLES = (
 def command(
     model: Annotated[Path, typer.Argument(help="ONNX file that takes uint8 N×H×W×3 RGB")],
     out: Annotated[Path, typer.Option("--out", "-o", help="the bundle to write")],
-    task: Annotated[Literal["segmentation", "detection"], typer.Option(help="what it does")],
+    task: Annotated[TaskName, typer.Option(help="what it does")],
     labels: Annotated[
         str,
         typer.Option(
@@ -36,25 +36,34 @@ def command(
         Path | None,
         typer.Option(help="JSON with strides and anchors of a detector", show_default=False),
     ] = None,
+    crop_share: Annotated[
+        float,
+        typer.Option(
+            help="of a classifier: what it sees, as a share of the picture's shorter side"
+        ),
+    ] = 1.0,
     system: Annotated[str, typer.Option(help="name of the network")] = "foreign",
     license_name: Annotated[str, typer.Option("--license", help="licence of the weights")] = "",
 ) -> None:
     """Write litescene's metadata onto an ONNX model that another program made.
 
     The model is run once, and must give logits 1×C×h×w (segmentation) or one raw map per level
-    1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does). Normalisation belongs into its graph.
+    1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does), or logits 1×C (classification).
+    Normalisation belongs into its graph.
     """
     height, width = parse_size(size)
-    head: dict[str, Any] = {"finish": "upsample_argmax"}
+    head: dict[str, Any] = {}
     if task == "detection":
         if anchors is None:
             raise InputError("a detector needs --anchors FILE.json with its strides and anchors")
-        head = {"finish": "decode_nms", **read_anchors(anchors)}
+        head = read_anchors(anchors)
     contract = Contract(
         task=task,
         system=system,
         taxonomy=read_taxonomy(labels),
         size=(height, width),
+        finish=FINISH_OF_TASK[task],
+        crop_share=crop_share,
         license=license_name,
         provenance={"adopted_from": model.name},
         **head,

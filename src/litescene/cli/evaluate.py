@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from litescene.cli.options import Engine, JsonFile
 from litescene.cli.progress import Report, progress
 from litescene.cli.table import format_table, number
-from litescene.core import Image, SegmentationMap, Taxonomy
+from litescene.core import DataError, Image, SegmentationMap, Taxonomy
+from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
 from litescene.media.atomic import write_atomic
 from litescene.metrics.detection import BoxTruth
+from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import installed
+
+if TYPE_CHECKING:
+    from litescene.data.classification import ClassificationData
 
 EXAMPLES = (
     "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
@@ -34,16 +39,17 @@ def command(
         str,
         typer.Option(
             help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn, "
-            "camvid-boxes"
+            "camvid-boxes, imagefolder, clipfolder"
         ),
     ],
     split: Annotated[
-        str, typer.Option(help="train, val, test (pixel labels only) or all (boxes only)")
+        str,
+        typer.Option(help="train, val, test (pixel labels and classes) or all (boxes and classes)"),
     ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Measure mean IoU or average precision, per class and in total.
+    """Measure mean IoU, average precision or top-1 and top-5 accuracy, per class and in total.
 
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
@@ -69,26 +75,57 @@ def _of_checkpoint(path: Path, data: str, split: str) -> dict[str, Any]:
 
 def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) -> dict[str, Any]:
     from litescene.runtime.catalog import find
+
+    bundle = find(name)
+    used, metrics = _MEASURES[bundle.contract.task](bundle, data, split, engine, report)
+    return {"engine": used, "digest": bundle.digest, "metrics": metrics}
+
+
+Measured = tuple[str, dict[str, Any]]
+"""The engine that was used, and the metrics."""
+
+
+def _segmentation(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+    from litescene.runtime.evaluation import evaluate_segmenter
+    from litescene.runtime.segmentation import Segmenter
+
+    segmenter = Segmenter(bundle, engine)
+    metrics = evaluate_segmenter(segmenter, _labelled(data, split, report))
+    return segmenter.engine, metrics
+
+
+def _detection(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
     from litescene.runtime.detection import Detector
     from litescene.runtime.evaluation import (
         EVALUATION_IOU,
         EVALUATION_SCORE,
         evaluate_detector,
-        evaluate_segmenter,
     )
-    from litescene.runtime.segmentation import Segmenter
 
-    bundle = find(name)
-    if bundle.contract.task == "segmentation":
-        segmenter = Segmenter(bundle, engine)
-        metrics = evaluate_segmenter(segmenter, _labelled(data, split, report))
-        return {"engine": segmenter.engine, "digest": bundle.digest, "metrics": metrics}
     detector = Detector(
         bundle, engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
     )
-    samples = _boxed(data, split, detector.taxonomy, report)
-    metrics = evaluate_detector(detector, samples)
-    return {"engine": detector.engine, "digest": bundle.digest, "metrics": metrics}
+    metrics = evaluate_detector(detector, _boxed(data, split, detector.taxonomy, report))
+    return detector.engine, metrics
+
+
+def _classification(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+    from litescene.data.classification import open_classification
+    from litescene.runtime.classification import Classifier
+    from litescene.runtime.evaluation import evaluate_classifier
+
+    opened, classifier = open_classification(data, split), Classifier(bundle, engine)
+    if opened.has_clips:
+        raise DataError(f"{data} has clips, and a bundle takes pictures; evaluate a checkpoint")
+    metrics = evaluate_classifier(classifier, _classed(opened, report), opened.taxonomy)
+    return classifier.engine, metrics
+
+
+_MEASURES: dict[TaskName, Callable[[Bundle, str, str, str, Report], Measured]] = {
+    "segmentation": _segmentation,
+    "detection": _detection,
+    "classification": _classification,
+}
 
 
 def _labelled(data: str, split: str, report: Report) -> Iterator[tuple[Image, SegmentationMap]]:
@@ -114,14 +151,40 @@ def _boxed(
         report(index + 1, len(opened))
 
 
+def _classed(opened: ClassificationData, report: Report) -> Iterator[tuple[Image, int]]:
+    for index, label in enumerate(opened.labels.tolist()):
+        yield opened.picture(index), label
+        report(index + 1, len(opened))
+
+
 def _print(metrics: dict[str, Any]) -> None:
     if "mean_iou" in metrics:
-        print(format_table(["class", "IoU"], [[n, number(v)] for n, v in metrics["iou"].items()]))
-        print(
-            f"\nmean IoU {metrics['mean_iou']:.4f}, pixel accuracy {metrics['accuracy']:.4f}, "
-            f"mean accuracy {metrics['mean_accuracy']:.4f}, {metrics['pixels']:,} pixels"
-        )
-        return
+        _print_labels(metrics)
+    elif "top1" in metrics:
+        _print_classes(metrics)
+    else:
+        _print_boxes(metrics)
+
+
+def _print_labels(metrics: dict[str, Any]) -> None:
+    print(format_table(["class", "IoU"], [[n, number(v)] for n, v in metrics["iou"].items()]))
+    print(
+        f"\nmean IoU {metrics['mean_iou']:.4f}, pixel accuracy {metrics['accuracy']:.4f}, "
+        f"mean accuracy {metrics['mean_accuracy']:.4f}, {metrics['pixels']:,} pixels"
+    )
+
+
+def _print_classes(metrics: dict[str, Any]) -> None:
+    first, among = metrics["top1_per_class"], metrics["top5_per_class"]
+    rows = [[n, number(first[n]), number(among[n])] for n in first]
+    print(format_table(["class", "top-1", "top-5"], rows))
+    print(
+        f"\ntop-1 {metrics['top1']:.4f}, top-5 {metrics['top5']:.4f}, mean top-1 of the classes "
+        f"{metrics['mean_top1']:.4f}, {metrics['pictures']} pictures"
+    )
+
+
+def _print_boxes(metrics: dict[str, Any]) -> None:
     halves, whole = metrics["ap50_per_class"], metrics["ap_per_class"]
     rows = [[n, number(halves[n]), number(whole[n])] for n in halves]
     print(format_table(["class", "AP50", "AP"], rows))

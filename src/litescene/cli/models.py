@@ -22,7 +22,7 @@ EXAMPLES = (
     "litescene models --task detection --json",
     "litescene models --layers pp_liteseg_t",
 )
-HIGHLIGHTS = ("mean_iou", "ap50", "ap")
+HIGHLIGHTS = ("mean_iou", "ap50", "ap", "top1")
 """Figures of a card that the table shows, the first that is there."""
 
 
@@ -138,7 +138,9 @@ def _layers(name: str, as_json: bool) -> None:
 
     facts = variant(name)
     bare = {"training_heads": False} if facts.training_parameters else {}
-    counts = profile(create_model(name, **bare), facts.size)
+    network = create_model(name, **bare)
+    frames = getattr(network, "clip_frames", 0)
+    counts = profile(network, (frames, *facts.size) if frames else facts.size)
     if as_json:
         print(json.dumps(asdict(counts) | {"flops": counts.flops}, indent=2))
         return

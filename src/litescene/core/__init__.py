@@ -20,6 +20,7 @@ from litescene.core.errors import (
 )
 from litescene.core.frame import Frame, Image
 from litescene.core.results import (
+    Classification,
     DepthMap,
     Detections,
     Scale,
@@ -49,6 +50,7 @@ __all__ = [
     "Camera",
     "CameraError",
     "CheckpointError",
+    "Classification",
     "Contract",
     "DataError",
     "DepthMap",

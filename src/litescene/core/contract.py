@@ -11,12 +11,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from litescene.core.errors import BundleError
-from litescene.core.taxonomy import Taxonomy
+from litescene.core.taxonomy import IGNORE, Taxonomy
 
 SCHEMA = 1
-TaskName = Literal["segmentation", "detection"]
-Finish = Literal["upsample_argmax", "decode_nms"]
-_FINISH_OF_TASK: dict[str, str] = {"segmentation": "upsample_argmax", "detection": "decode_nms"}
+TaskName = Literal["segmentation", "detection", "classification"]
+Finish = Literal["upsample_argmax", "decode_nms", "softmax"]
+FINISH_OF_TASK: dict[TaskName, Finish] = {
+    "segmentation": "upsample_argmax",
+    "detection": "decode_nms",
+    "classification": "softmax",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,9 @@ class Contract:
       `anchors[level]` are widths and heights in pixels, `strides[level]` the level's stride;
       decoded as YOLOv5 does, then per-class non-maximum suppression with `thresholds`
       (`score`, `iou`).
+    - `softmax`: the output is N×C float logits; the softmax over them gives the classes'
+      probabilities. The network sees the centre of a picture, `crop_share` of the largest part
+      with the aspect of `size`, resized to it (see `media.fitting.centre_crop`).
     """
 
     task: TaskName
@@ -48,6 +55,7 @@ class Contract:
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     strides: tuple[int, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    crop_share: float = 1.0
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Training data, recipe, seed, commit, date."""
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -61,12 +69,18 @@ class Contract:
                 f"the bundle's metadata have schema {self.schema}, this litescene reads {SCHEMA}; "
                 "export it again or update litescene"
             )
-        if _FINISH_OF_TASK.get(self.task) != self.finish:
+        if FINISH_OF_TASK.get(self.task) != self.finish:
             raise BundleError(f"task '{self.task}' does not end with '{self.finish}'")
         if self.finish == "decode_nms" and not (
             self.anchors and len(self.anchors) == len(self.strides)
         ):
             raise BundleError("a detector's metadata need anchors and strides for every level")
+        if self.task == "segmentation" and len(self.taxonomy) > IGNORE:
+            raise BundleError(
+                f"pixels are labelled with 1 to {IGNORE} classes, not {len(self.taxonomy)}"
+            )
+        if not 0 < self.crop_share <= 1:
+            raise BundleError(f"crop_share is above 0 and at most 1, not {self.crop_share}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""

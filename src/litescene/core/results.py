@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core.taxonomy import Taxonomy
+from litescene.core.taxonomy import IGNORE, Taxonomy
 
 Scale = Literal["metric", "arbitrary"]
 
@@ -38,6 +38,10 @@ class SegmentationMap:
 
     def __post_init__(self) -> None:
         _check("labels", self.labels, (None, None), np.uint8)
+        if len(self.taxonomy) > IGNORE:
+            raise ValueError(
+                f"labels of pixels are 1 to {IGNORE} classes, not {len(self.taxonomy)}"
+            )
 
     def shares(self) -> dict[str, float]:
         """Share of the picture per class, 0 to 1."""
@@ -104,6 +108,54 @@ class Detections:
                 "id": int(i),
             }
             for box, s, c, i in zip(self.boxes, self.scores, self.classes, ids, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The likeliest classes of one picture, the likeliest first.
+
+    `classes` n int32; `probabilities` n float32 in 0..1, not rising.
+    """
+
+    classes: NDArray[np.int32]
+    probabilities: NDArray[np.float32]
+    taxonomy: Taxonomy
+
+    def __post_init__(self) -> None:
+        n = len(self.classes)
+        _check("classes", self.classes, (n,), np.int32)
+        _check("probabilities", self.probabilities, (n,), np.float32)
+        if not n:
+            raise ValueError("a classification has at least one class")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @classmethod
+    def of(
+        cls, probabilities: NDArray[np.floating[Any]], taxonomy: Taxonomy, top: int = 5
+    ) -> Classification:
+        """The `top` likeliest classes by the probabilities of all, C; the first of equal ones."""
+        if probabilities.shape != (len(taxonomy),):
+            raise ValueError(f"{probabilities.shape} probabilities for {len(taxonomy)} classes")
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return cls(order.astype(np.int32), probabilities[order].astype(np.float32), taxonomy)
+
+    @property
+    def name(self) -> str:
+        """The likeliest class."""
+        return self.taxonomy.names[int(self.classes[0])]
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """One plain record per class: name, index, probability."""
+        return [
+            {
+                "class": self.taxonomy.names[int(c)],
+                "index": int(c),
+                "probability": round(float(p), 6),
+            }
+            for c, p in zip(self.classes, self.probabilities, strict=True)
         ]
 
 

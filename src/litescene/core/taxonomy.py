@@ -31,16 +31,16 @@ class Taxonomy:
             )
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"taxonomy '{self.name}': class names repeat")
-        if not 1 <= len(self.names) <= IGNORE:
-            raise ValueError(f"taxonomy '{self.name}': 1 to 255 classes, not {len(self.names)}")
+        if not self.names:
+            raise ValueError(f"taxonomy '{self.name}' has no class")
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
     def palette(self) -> NDArray[np.uint8]:
-        """Colours as a 256×3 uint8 table; labels without a class are black."""
-        table = np.zeros((256, 3), np.uint8)
+        """Colours as a 256×3 uint8 table (n×3 of more classes); others are black."""
+        table = np.zeros((max(256, len(self)), 3), np.uint8)
         table[: len(self.names)] = np.asarray(self.colors, np.uint8)
         return table
 

@@ -9,24 +9,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from litescene.data.classification import ClassificationData, open_classification
     from litescene.data.detection import DetectionData, open_detection
     from litescene.data.doctor import DataReport, check_data
     from litescene.data.segmentation import SegmentationData, open_segmentation
 
 _HOMES = {
+    "ClassificationData": "classification",
     "DataReport": "doctor",
     "DetectionData": "detection",
     "SegmentationData": "segmentation",
     "check_data": "doctor",
+    "open_classification": "classification",
     "open_detection": "detection",
     "open_segmentation": "segmentation",
 }
 
 __all__ = [
+    "ClassificationData",
     "DataReport",
     "DetectionData",
     "SegmentationData",
     "check_data",
+    "open_classification",
     "open_detection",
     "open_segmentation",
 ]

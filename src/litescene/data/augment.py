@@ -1,4 +1,4 @@
-"""Augmentation of segmentation batches in tensors: the same code on the CPU and on a GPU.
+"""Augmentation of batches in tensors: the same code on the CPU and on a GPU.
 
 The random numbers of a sample depend on (seed, epoch, index) alone, so a batch is the same
 whoever makes it and whenever.
@@ -37,12 +37,16 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, epoch, index))
 
 
+Color = tuple[float, float, float, float]
+"""Brightness, contrast, saturation, hue."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Draw:
     center: tuple[float, float]
     scale: float
     flip: bool
-    color: tuple[float, float, float, float]
+    color: Color
 
 
 def _draw(
@@ -56,9 +60,14 @@ def _draw(
         inside = (half, side - half) if 2 * half < side else (side - half, half)
         centers.append(float(g.uniform(*inside)))
     flip = bool(g.random() < augmentation.flip)
+    return _Draw((centers[0], centers[1]), scale, flip, draw_color(augmentation, g))
+
+
+def draw_color(augmentation: Augmentation, g: np.random.Generator) -> Color:
+    """Factors of brightness, contrast and saturation, and a rotation of the hue in turns."""
     brightness, contrast, saturation = 1 + augmentation.jitter * g.uniform(-1, 1, 3)
     hue = augmentation.hue * g.uniform(-1, 1)
-    return _Draw((centers[0], centers[1]), scale, flip, (brightness, contrast, saturation, hue))
+    return brightness, contrast, saturation, hue
 
 
 def _grid(draws: Sequence[_Draw], size: tuple[int, int], crop: tuple[int, int]) -> Tensor:
@@ -111,13 +120,19 @@ def augment_batch(
     pictures = F.grid_sample(pictures, grid, mode="bilinear", align_corners=False)
     marked = (labels.float() - IGNORE)[:, None]
     moved = F.grid_sample(marked, grid, mode="nearest", align_corners=False)[:, 0] + IGNORE
-    colors = np.array([d.color for d in draws])
-    matrix = torch.from_numpy(color_matrices(colors)).to(images.device)
-    contrast = torch.from_numpy(colors[:, 1].astype(np.float32)).to(images.device)
-    pictures = torch.einsum("nij,njhw->nihw", matrix, pictures + grey)
+    pictures = change_colors(pictures + grey, [d.color for d in draws])
+    return pictures, moved.round().long()
+
+
+def change_colors(pictures: Tensor, drawn: Sequence[Color]) -> Tensor:
+    """Change brightness, contrast, saturation and hue of n×3×h×w in 0..255, each picture's own."""
+    colors = np.array(drawn)
+    matrix = torch.from_numpy(color_matrices(colors)).to(pictures.device)
+    contrast = torch.from_numpy(colors[:, 1].astype(np.float32)).to(pictures.device)
+    pictures = torch.einsum("nij,njhw->nihw", matrix, pictures)
     mean = pictures.mean((1, 2, 3), keepdim=True)
     pictures = (pictures - mean) * contrast[:, None, None, None] + mean
-    return pictures.clamp_(0, 255), moved.round().long()
+    return pictures.clamp_(0, 255)
 
 
 def mix_classes(

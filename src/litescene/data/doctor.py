@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from litescene.core import DataError, SourceError
 from litescene.core.errors import AbsentSplitError
-from litescene.data import detection, segmentation
+from litescene.data import classification, detection, segmentation
 from litescene.data.location import split_spec
 from litescene.media.pictures import read_picture
 
-FORMATS = (*segmentation.FORMATS, *detection.FORMATS)
+FORMATS = (*segmentation.FORMATS, *detection.FORMATS, *classification.FORMATS)
 OnPicture = Callable[[int, int | None], None]
 """Called after each picture with the pictures done and how many there are."""
 
@@ -24,8 +24,9 @@ OnPicture = Callable[[int, int | None], None]
 class SplitReport:
     """What one split holds.
 
-    `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation) or boxes
-    (detection) per class; `void` pixels without a class; `unreadable` names what failed and why.
+    `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation), boxes
+    (detection) or files (classification) per class; `void` pixels without a class; `unreadable`
+    names what failed and why.
     """
 
     split: str
@@ -73,18 +74,19 @@ def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
     wrong inside is in the report.
     """
     name, _ = split_spec(spec, FORMATS)
-    pixels = name in segmentation.FORMATS
-    report = DataReport(spec, "pixels" if pixels else "boxes")
-    splits = segmentation.SPLITS if pixels else ("train", "val")
-    for split in splits:
-        _add(report, split, on_picture)
-    if not pixels and not report.splits and not report.malformed:
-        _add(report, "all", on_picture)
+    kind = next(kind for kind in _KINDS if name in kind.formats)
+    report = DataReport(spec, kind.unit)
+    for split in kind.splits:
+        _add(report, kind.check, split, on_picture)
+    if kind.unit == "boxes" and not report.splits and not report.malformed:
+        _add(report, kind.check, "all", on_picture)
     return report
 
 
-def _add(report: DataReport, split: str, on_picture: OnPicture | None) -> None:
-    check = _pixels if report.unit == "pixels" else _boxes
+Check = Callable[[str, str, OnPicture | None], SplitReport]
+
+
+def _add(report: DataReport, check: Check, split: str, on_picture: OnPicture | None) -> None:
     try:
         report.splits.append(check(report.spec, split, on_picture))
     except AbsentSplitError as error:
@@ -128,3 +130,35 @@ def _boxes(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
         if on_picture is not None:
             on_picture(index + 1, len(data))
     return report
+
+
+def _files(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
+    data = classification.open_classification(spec, split)
+    report = SplitReport(split, len(data), classes=data.counts())
+    one = classification.Clip(1)
+    for index in range(len(data)):
+        try:
+            image = next(data.clip(index, one)) if data.has_clips else data.picture(index)
+        except DataError as error:
+            report.unreadable.append(str(error))
+            continue
+        report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
+        if on_picture is not None:
+            on_picture(index + 1, len(data))
+    return report
+
+
+class _Kind(NamedTuple):
+    """Formats that are checked alike: the unit of their counts, their splits, the check."""
+
+    formats: tuple[str, ...]
+    unit: str
+    splits: tuple[str, ...]
+    check: Check
+
+
+_KINDS = (
+    _Kind(segmentation.FORMATS, "pixels", segmentation.SPLITS, _pixels),
+    _Kind(detection.FORMATS, "boxes", ("train", "val"), _boxes),
+    _Kind(classification.FORMATS, "files", ("train", "val", "test"), _files),
+)

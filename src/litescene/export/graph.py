@@ -22,8 +22,15 @@ _EXAMPLE = (2, 128, 160)
 def head_maps(model: Any, x: Tensor) -> tuple[Tensor, ...]:
     """Outputs of a network's head for normalised N×3×H×W.
 
-    A segmentation network has `head_logits` (one map), a detector `raw_heads` (one per level).
+    A segmentation network has `head_logits` (one map), and so has a classifier (N×classes); a
+    detector has `raw_heads` (one per level). Raises `InputError` for any other, and for networks
+    that take clips: bundles take pictures.
     """
+    if getattr(model, "clip_frames", 0):
+        raise InputError(
+            f"a {type(model).__name__} cannot be exported: it takes clips, and bundles take single "
+            "pictures; use its checkpoint"
+        )
     if hasattr(model, "head_logits"):
         return (model.head_logits(x),)
     if hasattr(model, "raw_heads"):
@@ -58,10 +65,13 @@ def to_onnx(model: nn.Module) -> bytes:
     graph = BundleGraph(model).eval()
     pictures = torch.randint(0, 256, (*_EXAMPLE, 3), dtype=torch.uint8)
     with torch.inference_mode():
-        count = len(graph(pictures))
+        outputs = graph(pictures)
+    count = len(outputs)
     names = ["logits"] if count == 1 else [f"level{i}" for i in range(count)]
     axes: dict[str, dict[int, str]] = {"pictures": {0: "n", 1: "height", 2: "width"}}
-    axes |= {name: {0: "n", 2: f"rows_{name}", 3: f"columns_{name}"} for name in names}
+    for name, output in zip(names, outputs, strict=True):
+        sides = {2: f"rows_{name}", 3: f"columns_{name}"} if output.ndim == 4 else {}
+        axes[name] = {0: "n", **sides}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         _silence()
         file = Path(folder) / "model.onnx"

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from litescene.core import CheckpointError, Contract, Image, Taxonomy
+from litescene.core.contract import FINISH_OF_TASK
 from litescene.export.graph import to_onnx
 from litescene.export.parity import prove
 from litescene.media.atomic import write_atomic
@@ -18,7 +19,7 @@ from litescene.runtime.bundle import Bundle, write_metadata
 
 DEFAULT_THRESHOLDS = {"score": 0.45, "iou": 0.5}
 _PROVENANCE = ("data", "recipe", "imported", "litescene", "torch", "commit")
-_ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class")
+_ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class", "top")
 """How the names of measured figures begin; a record of training also holds losses and times."""
 
 
@@ -78,6 +79,8 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         raise CheckpointError(
             f"the checkpoint's card lacks what a bundle must say: {error}"
         ) from error
+    if task not in FINISH_OF_TASK:
+        raise CheckpointError(f"the checkpoint's card is of an unknown task '{task}'")
     detects = task == "detection"
     provenance = _without_folders({key: card[key] for key in _PROVENANCE if key in card})
     result = card.get("result", {})
@@ -88,11 +91,12 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         system=system,
         taxonomy=taxonomy,
         size=(int(height), int(width)),
-        finish="decode_nms" if detects else "upsample_argmax",
-        align_corners=False if detects else model.align_corners,
+        finish=FINISH_OF_TASK[task],
+        align_corners=getattr(model, "align_corners", False),
         anchors=_plain_anchors(model) if detects else (),
         strides=tuple(int(s) for s in model.strides) if detects else (),
         thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},
+        crop_share=float(card.get("crop_share", 1.0)),
         provenance=provenance | {"exported": datetime.now(UTC).date().isoformat()},
         accuracy={name: v for name, v in result.items() if name.startswith(_ACCURACY)},
         license=license or card.get("license", ""),

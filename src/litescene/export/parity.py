@@ -2,9 +2,10 @@
 
 At three sizes and two batch sizes, on every exact engine that is installed, the outputs must
 differ from PyTorch's float32 by at most `TOLERANCE` of the largest output, and the decisions
-after the runtime's own last step must be those of PyTorch's: every label, unless two classes
-are closer than the tolerance; of the boxes 99 %, because one at the very threshold may flip. Where
-PyTorch finds no box, the threshold is lowered until it finds some (`score_with_boxes`).
+after the runtime's own last step must be those of PyTorch's: every label and every picture's class,
+unless two classes are closer than the tolerance; of the boxes 99 %, because one at the very
+threshold may flip. Where PyTorch finds no box, the threshold is lowered until it finds some
+(`score_with_boxes`). Probabilities of classes may differ by `TOLERANCE`.
 
 A network that unpools puts a value where its window had the maximum, and which of two nearly equal
 values that was hangs on the last digits: some windows of every picture differ between any two
@@ -13,7 +14,7 @@ engines. Of such a network 1 % of all pixels may differ; `moved_pixels` states h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -23,10 +24,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litescene.core import Contract, Image, MissingExtraError, ParityError
+from litescene.core.contract import TaskName
 from litescene.export.graph import head_maps
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
+from litescene.media.fitting import centre_crop, resize
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
+from litescene.runtime.classification import class_agreement, class_probabilities
 from litescene.runtime.detection import DEFAULT_IOU, DEFAULT_SCORE, box_agreement, find_boxes
 from litescene.runtime.engines import (
     Engine,
@@ -38,7 +42,7 @@ from litescene.runtime.engines import (
     installed,
 )
 from litescene.runtime.letterbox import Letterbox
-from litescene.runtime.segmentation import label_agreement, network_size, resize
+from litescene.runtime.segmentation import label_agreement, network_size
 from litescene.runtime.upsample import upsample_argmax
 
 TOLERANCE = 1e-4
@@ -171,11 +175,29 @@ def fit(picture: Image, size: tuple[int, int]) -> Image:
 
 def as_seen(picture: Image, contract: Contract) -> Image:
     """The picture as the runtime shows it to the network."""
+    return _SEEN[contract.task](picture, contract)
+
+
+def _letterboxed(picture: Image, contract: Contract) -> Image:
     height, width = picture.shape[:2]
-    if contract.task == "detection":
-        box = Letterbox.plan((height, width), contract.size, stride=contract.stride, auto=True)
-        return box.apply(picture)
+    box = Letterbox.plan((height, width), contract.size, stride=contract.stride, auto=True)
+    return box.apply(picture)
+
+
+def _resized(picture: Image, contract: Contract) -> Image:
+    height, width = picture.shape[:2]
     return resize(picture, network_size((height, width), contract.size, contract.stride))
+
+
+def _centre(picture: Image, contract: Contract) -> Image:
+    return centre_crop(picture, contract.size, contract.crop_share)
+
+
+_SEEN: dict[TaskName, Callable[[Image, Contract], Image]] = {
+    "segmentation": _resized,
+    "detection": _letterboxed,
+    "classification": _centre,
+}
 
 
 def exact_engines(bundle: Bundle) -> list[Engine]:
@@ -225,7 +247,8 @@ def _compare(
 ) -> tuple[float, int]:
     """Largest difference relative to the largest output, and the decisions that were compared.
 
-    The pixels of a segmentation or the boxes that PyTorch finds. Raises `ParityError`.
+    The pixels of a segmentation, the boxes that PyTorch finds, the pictures of a classification.
+    Raises `ParityError`.
     """
     worst, decisions = 0.0, 0
     for have, want in zip(given, wanted, strict=True):
@@ -242,21 +265,22 @@ def _compare(
     for index in range(len(batch)):
         one = [output[index] for output in given]
         other = [output[index] for output in wanted]
-        if contract.task == "segmentation":
-            size, corners = (batch.shape[1], batch.shape[2]), contract.align_corners
-            decisions += _compare_labels(one[0], other[0], size, corners, where)
-        else:
-            decisions += _compare_boxes(one, other, contract, where)
+        size = (batch.shape[1], batch.shape[2])
+        decisions += _DECISIONS[contract.task](one, other, contract, size, where)
     return worst, decisions
 
 
+Size = tuple[int, int]
+
+
 def _compare_labels(
-    given: NDArray[np.float32], wanted: Tensor, size: tuple[int, int], corners: bool, where: str
+    given: Outputs, wanted: Sequence[Tensor], contract: Contract, size: Size, where: str
 ) -> int:
-    full = upsampled(wanted[None], *size, align_corners=corners)[0]
-    labels = torch.from_numpy(upsample_argmax(given, *size, align_corners=corners)).long()
+    logits, corners = wanted[0], contract.align_corners
+    full = upsampled(logits[None], *size, align_corners=corners)[0]
+    labels = torch.from_numpy(upsample_argmax(given[0], *size, align_corners=corners)).long()
     chosen = full.gather(0, labels[None])[0]
-    gap = float((full.amax(0) - chosen).max()) / max(float(wanted.abs().max()), 1e-12)
+    gap = float((full.amax(0) - chosen).max()) / max(float(logits.abs().max()), 1e-12)
     if gap > 2 * TOLERANCE:
         raise ParityError(
             f"{where}: a label differs from PyTorch's although its class is {gap:.1e} behind"
@@ -264,7 +288,24 @@ def _compare_labels(
     return labels.numel()
 
 
-def _compare_boxes(given: Outputs, wanted: Sequence[Tensor], contract: Contract, where: str) -> int:
+def _compare_classes(
+    given: Outputs, wanted: Sequence[Tensor], contract: Contract, size: Size, where: str
+) -> int:
+    want = wanted[0].double().softmax(0).numpy()
+    have = class_probabilities(given[0])
+    difference = float(np.abs(have - want).max())
+    gap = float(want.max() - want[have.argmax()])
+    if max(difference, gap) > TOLERANCE:
+        raise ParityError(
+            f"{where}: a probability differs from PyTorch's by {difference:.1e}, and the class "
+            f"chosen is {gap:.1e} behind; allowed is {TOLERANCE:.0e}"
+        )
+    return 1
+
+
+def _compare_boxes(
+    given: Outputs, wanted: Sequence[Tensor], contract: Contract, size: Size, where: str
+) -> int:
     score, iou = _thresholds(contract)
     score = score_with_boxes(decoded(wanted, contract), score)
     want = found_boxes(wanted, contract, score, iou)
@@ -274,6 +315,14 @@ def _compare_boxes(given: Outputs, wanted: Sequence[Tensor], contract: Contract,
     if total and shared / total < SAME_BOXES:
         raise ParityError(f"{where}: only {shared} of {total} boxes are those of PyTorch")
     return len(want)
+
+
+_DECISIONS: dict[TaskName, Callable[[Outputs, Sequence[Tensor], Contract, Size, str], int]] = {
+    "segmentation": _compare_labels,
+    "detection": _compare_boxes,
+    "classification": _compare_classes,
+}
+"""Compares what follows from the outputs for one picture of that size; returns how much it was."""
 
 
 def score_with_boxes(rows: Tensor, score: float) -> float:
@@ -306,9 +355,16 @@ def _has(rows: Tensor, row: Tensor) -> bool:
 
 
 def _agreement(one: Outputs, other: Outputs, contract: Contract) -> float | None:
-    if contract.task == "segmentation":
-        return label_agreement(one, other)
-    return box_agreement(one, other, contract, *_thresholds(contract))
+    return _AGREEMENTS[contract.task](one, other, contract)
+
+
+_AGREEMENTS: dict[TaskName, Callable[[Outputs, Outputs, Contract], float | None]] = {
+    "segmentation": lambda one, other, _: label_agreement(one, other),
+    "detection": lambda one, other, contract: box_agreement(
+        one, other, contract, *_thresholds(contract)
+    ),
+    "classification": lambda one, other, _: class_agreement(one, other),
+}
 
 
 def _thresholds(contract: Contract) -> tuple[float, float]:

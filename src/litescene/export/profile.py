@@ -46,8 +46,8 @@ class Profile:
         return 2 * self.macs
 
 
-def profile(model: nn.Module, size: tuple[int, int], channels: int = 3) -> Profile:
-    """Count a network at (height, width).
+def profile(model: nn.Module, size: tuple[int, ...], channels: int = 3) -> Profile:
+    """Count a network at (height, width), one for clips at (frames, height, width).
 
     >>> profile(nn.Conv2d(3, 32, 3, 2, 1, bias=False), (640, 640))
     Profile(parameters=864, macs=88473600)

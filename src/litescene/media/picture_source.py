@@ -37,20 +37,12 @@ class PictureSource(Source):
     @classmethod
     def of_folder(cls, folder: Path, limit: int | None, rate: float) -> PictureSource:
         """All pictures directly in `folder`, in natural order of their names."""
-        paths = _pictures(folder.iterdir())
-        if not paths:
-            inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and _holds_pictures(p))
-            hint = f"its folders {', '.join(inner[:5])} hold some" if inner else "name another one"
-            raise SourceError(f"the folder {folder} holds no pictures; {hint}")
-        return cls(paths, str(folder), limit, rate)
+        return cls(pictures_of_folder(folder), str(folder), limit, rate)
 
     @classmethod
     def of_glob(cls, pattern: str, limit: int | None, rate: float) -> PictureSource:
         """All pictures that `pattern` matches (`**` goes into folders), in natural order."""
-        paths = _pictures(Path(match) for match in glob.iglob(pattern, recursive=True))
-        if not paths:
-            raise SourceError(f"no picture matches {pattern}; quote it if the shell expanded it")
-        return cls(paths, pattern, limit, rate)
+        return cls(pictures_of_glob(pattern), pattern, limit, rate)
 
     def _frames(self) -> Iterator[Frame]:
         self.notes[:] = self._time_notes
@@ -61,6 +53,37 @@ class PictureSource(Source):
                 self.skipped.append(Skipped(path.name, str(error)))
                 continue
             yield Frame(index, time, image, path.stem)
+
+
+def find_pictures(spec: str) -> list[Path]:
+    """The picture files that a file, folder or glob names, in natural order.
+
+    Raises `SourceError` if there are none.
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        return pictures_of_folder(path)
+    if glob.has_magic(spec) and not path.is_file():
+        return pictures_of_glob(str(path))
+    return [path]
+
+
+def pictures_of_folder(folder: Path) -> list[Path]:
+    """All pictures directly in `folder`; a `SourceError` if there are none."""
+    paths = _pictures(folder.iterdir())
+    if not paths:
+        inner = sorted(p.name for p in folder.iterdir() if p.is_dir() and _holds_pictures(p))
+        hint = f"its folders {', '.join(inner[:5])} hold some" if inner else "name another one"
+        raise SourceError(f"the folder {folder} holds no pictures; {hint}")
+    return paths
+
+
+def pictures_of_glob(pattern: str) -> list[Path]:
+    """All pictures that `pattern` matches; a `SourceError` if there are none."""
+    paths = _pictures(Path(match) for match in glob.iglob(pattern, recursive=True))
+    if not paths:
+        raise SourceError(f"no picture matches {pattern}; quote it if the shell expanded it")
+    return paths
 
 
 def natural_key(path: Path) -> list[tuple[int, int, str]]:

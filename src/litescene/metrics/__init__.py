@@ -1,6 +1,7 @@
-"""How good results are: segmentation, detection, trajectory and depth, in NumPy."""
+"""How good results are: segmentation, detection, classification, trajectory and depth, in NumPy."""
 
 from litescene.metrics.box_matching import box_areas, box_iou, match_greedily
+from litescene.metrics.classification import TopAccuracy
 from litescene.metrics.depth import DepthScores, depth_errors
 from litescene.metrics.detection import (
     BoxTruth,
@@ -35,6 +36,7 @@ __all__ = [
     "MapScores",
     "PrecisionRecall",
     "SegmentErrors",
+    "TopAccuracy",
     "TrajectoryScores",
     "TrueView",
     "absolute_errors",

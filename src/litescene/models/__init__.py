@@ -1,12 +1,13 @@
 """The zoo of networks. Importing it registers every variant."""
 
-from litescene.models import detection, segmentation
+from litescene.models import classification, detection, segmentation
 from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
 __all__ = [
     "InputSpec",
     "Variant",
+    "classification",
     "create_model",
     "detection",
     "list_models",

@@ -198,6 +198,17 @@ def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
     """`x` with its last row and column repeated until its sides are multiples of `divisor`."""
     height, width = x.shape[-2:]
     below, right = -height % divisor, -width % divisor
+    return _repeat_last(x, below, right)
+
+
+def pad_to_least(x: Tensor, side: int) -> Tensor:
+    """`x` with its last row and column repeated until both sides are at least `side`."""
+    # max(0, d) without a comparison, which a traced graph would not keep
+    below, right = ((d + abs(d)) // 2 for d in (side - length for length in x.shape[-2:]))
+    return _repeat_last(x, below, right)
+
+
+def _repeat_last(x: Tensor, below: int, right: int) -> Tensor:
     tracing = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     if not tracing and below == right == 0:
         return x

@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeVar
 from torch import nn
 
 from litescene.core import UnknownNameError
+from litescene.core.contract import TaskName
 
-ModelTask = Literal["segmentation", "detection", "backbone"]
+ModelTask = TaskName | Literal["backbone"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "Bundle": "bundle",
     "write_metadata": "bundle",
+    "Classifier": "classification",
     "Detector": "detection",
     "ENGINES": "engines",
     "Engine": "engines",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from litescene.runtime.annotate import detect_source, segment_source
     from litescene.runtime.bundle import Bundle, write_metadata
     from litescene.runtime.catalog import ShippedBundle, find, shipped
+    from litescene.runtime.classification import Classifier
     from litescene.runtime.detection import Detector
     from litescene.runtime.engines import ENGINES, Engine, create_engine, default_threads
     from litescene.runtime.letterbox import Letterbox
@@ -40,6 +42,7 @@ __all__ = [
     "ENGINES",
     "BoundedStream",
     "Bundle",
+    "Classifier",
     "Detector",
     "Engine",
     "Letterbox",

@@ -104,6 +104,10 @@ def _check_outputs(outputs: Outputs, contract: Contract, model: Path) -> None:
         if len(outputs) == 1 and outputs[0].ndim == 4 and outputs[0].shape[1] == classes:
             return
         wanted = f"one output 1×{classes}×h×w"
+    elif contract.task == "classification":
+        if [o.shape for o in outputs] == [(1, classes)]:
+            return
+        wanted = f"one output 1×{classes}"
     else:
         height, width = contract.size
         shapes = [

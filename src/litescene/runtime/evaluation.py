@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
+from litescene.metrics.classification import TopAccuracy, known_classes
 from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.segmentation import ConfusionMatrix
+from litescene.runtime.classification import Classifier
 from litescene.runtime.detection import Detector
 from litescene.runtime.segmentation import Segmenter
 
@@ -46,6 +48,21 @@ def evaluate_detector(
     for image, truth in samples:
         metric.add(detector(image), truth)
     return metric.scores().to_dict()
+
+
+def evaluate_classifier(
+    classifier: Classifier, samples: Iterable[tuple[Image, int]], data: Taxonomy
+) -> dict[str, Any]:
+    """Top-1 and top-5 accuracy, in all and per class; see `TopAccuracy`.
+
+    The samples' classes are those of `data`, all of which the classifier must know by name
+    (`DataError`); classes that it knows besides count as mistakes.
+    """
+    metric = TopAccuracy(classifier.taxonomy)
+    table = known_classes(classifier.taxonomy, data)
+    for image, label in samples:
+        metric.add(classifier.probabilities(image)[None], table[[label]])
+    return metric.to_dict()
 
 
 def common_labels(model: Taxonomy, data: Taxonomy) -> NDArray[np.uint8]:

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from litescene.core.contract import TaskName
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.catalog import find
+from litescene.runtime.classification import Classifier
 from litescene.runtime.detection import Detector
 from litescene.runtime.segmentation import Segmenter
+
+Predictor = Segmenter | Detector | Classifier
+_PREDICTORS: dict[TaskName, type[Segmenter] | type[Detector] | type[Classifier]] = {
+    "segmentation": Segmenter,
+    "detection": Detector,
+    "classification": Classifier,
+}
 
 
 def load(
     name_or_file: str | Path | Bundle, engine: str = "auto", threads: int | None = None
-) -> Segmenter | Detector:
+) -> Predictor:
     """A predictor from the name of a shipped bundle or from a bundle's file.
 
     Args:
@@ -27,6 +36,4 @@ def load(
 
     """
     bundle = name_or_file if isinstance(name_or_file, Bundle) else find(name_or_file)
-    if bundle.contract.task == "detection":
-        return Detector(bundle, engine, threads)
-    return Segmenter(bundle, engine, threads)
+    return _PREDICTORS[bundle.contract.task](bundle, engine, threads)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core.frame import Image
 from litescene.core.results import SegmentationMap
+from litescene.media.fitting import resize
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Batch, Outputs
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
@@ -40,22 +40,6 @@ def network_size(
     width = height * frame[1] / frame[0]
     rows, columns = (max(round(side / stride) * stride, SMALLEST) for side in (height, width))
     return rows, columns
-
-
-def resize(image: Image, size: tuple[int, int]) -> Image:
-    """The picture at (height, width): averaged down by the nearest whole factor, then bilinear.
-
-    Averaging by a whole factor and interpolating the rest takes 2 ms from 1080p to 1024×512,
-    averaging by the broken factor 10 ms; neither lets fine texture alias.
-    """
-    height, width = image.shape[:2]
-    factor = round(math.sqrt(height * width / (size[0] * size[1])))
-    if factor > 1:
-        reduced = (-(-width // factor), -(-height // factor))
-        image = np.asarray(cv2.resize(image, reduced, interpolation=cv2.INTER_AREA), np.uint8)
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 class Segmenter:

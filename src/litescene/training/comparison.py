@@ -24,7 +24,11 @@ from litescene.training.recipe import Recipe
 from litescene.training.run_folder import RunFolder
 
 Facts = Mapping[str, Any]
-_MEASURED = ("mean_iou", "iou", "accuracy", "mean_accuracy")
+_MEASURED: Mapping[str, tuple[str, ...]] = {
+    "segmentation": ("mean_iou", "iou", "accuracy", "mean_accuracy"),
+    "classification": ("top1", "top5", "mean_top1", "top1_per_class"),
+}
+"""What is stored of the last epoch, by task; the first also of every other one."""
 
 
 def train_networks(
@@ -100,11 +104,12 @@ def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     card = json.loads((folder.path / "last.json").read_text("utf-8"))
     recipe, result = card["recipe"], card["result"]
     log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
-    measured = {e["epoch"]: e["mean_iou"] for e in log if "mean_iou" in e}
+    figures = _MEASURED[card["task"]]
+    chief = figures[0]
     return {
         "protocol": recipe["name"],
-        **{key: result[key] for key in _MEASURED},
-        "mean_iou_by_epoch": measured,
+        **{key: result[key] for key in figures},
+        f"{chief}_by_epoch": {e["epoch"]: e[chief] for e in log if chief in e},
         "data": card["data"]["val"],
         "trained_on": without_data_folders(card["data"]["train"]),
         "size": card["size"],

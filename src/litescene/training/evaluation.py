@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from litescene.core import CheckpointError, DataError, Taxonomy
 from litescene.training.checkpoint import load_model
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """A network on its device, and what its checkpoint says of it."""
+
+    path: Path
+    model: nn.Module
+    card: Mapping[str, Any]
+    taxonomy: Taxonomy
+    device: torch.device
 
 
 def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
@@ -21,25 +35,48 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
         task, taxonomy = card["task"], Taxonomy.from_dict(card["taxonomy"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the card names no task and classes") from error
+    if task not in _EVALUATIONS:
+        raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = model.to(device)
-    if task == "segmentation":
-        from litescene.data.segmentation import open_segmentation
-        from litescene.training.tasks.segmentation import evaluate_segmentation
+    trained = _Trained(path, model.to(device), card, taxonomy, device)
+    return _EVALUATIONS[task](trained, spec, split)
 
-        data = open_segmentation(spec, split)
-        table = taxonomy.labels_in(data.taxonomy)
-        if table is None:
-            raise DataError(
-                f"{path} knows '{taxonomy.name}' ({', '.join(taxonomy.names)}), {spec} is labelled "
-                f"as '{data.taxonomy.name}' ({', '.join(data.taxonomy.names)}); evaluate on data "
-                "with its classes"
-            )
-        return evaluate_segmentation(model, data, device, table)
-    if task == "detection":
-        from litescene.data.detection import open_detection
-        from litescene.training.tasks.detection import evaluate_detection
 
-        boxes = open_detection(spec, split, taxonomy)
-        return evaluate_detection(model, boxes, int(card["size"][0]), device)
-    raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")
+def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+    from litescene.data.segmentation import open_segmentation
+    from litescene.training.tasks.segmentation import evaluate_segmentation
+
+    data = open_segmentation(spec, split)
+    table = trained.taxonomy.labels_in(data.taxonomy)
+    if table is None:
+        raise DataError(
+            f"{trained.path} knows '{trained.taxonomy.name}' "
+            f"({', '.join(trained.taxonomy.names)}), {spec} is labelled "
+            f"as '{data.taxonomy.name}' ({', '.join(data.taxonomy.names)}); evaluate on data "
+            "with its classes"
+        )
+    return evaluate_segmentation(trained.model, data, trained.device, table)
+
+
+def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+    from litescene.data.detection import open_detection
+    from litescene.training.tasks.detection import evaluate_detection
+
+    boxes = open_detection(spec, split, trained.taxonomy)
+    return evaluate_detection(trained.model, boxes, int(trained.card["size"][0]), trained.device)
+
+
+def _classification(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+    from litescene.data.classification import open_classification
+    from litescene.training.tasks.classification import evaluate_classification
+    from litescene.training.tasks.classification_samples import View
+
+    data, view = open_classification(spec, split), View.of_card(trained.card)
+    return evaluate_classification(trained.model, data, view, trained.device, trained.taxonomy)
+
+
+_EVALUATIONS: dict[str, Callable[[_Trained, str, str], dict[str, Any]]] = {
+    "segmentation": _segmentation,
+    "detection": _detection,
+    "classification": _classification,
+}

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from litescene.core import RecipeError
+from litescene.core.contract import TaskName
 
 
 class Section(BaseModel):
@@ -95,7 +96,7 @@ class Recipe(Section):
     """A whole recipe. `settings` is the table named like the task, e.g. `[segmentation]`."""
 
     name: str
-    task: Literal["segmentation", "detection"]
+    task: TaskName
     model: ModelSection
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)

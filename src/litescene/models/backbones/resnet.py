@@ -1,7 +1,8 @@
 """ResNet encoders.
 
 Paper: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016. Bottlenecks carry
-their stride on the 3×3 convolution, as in all codes that the systems here build on.
+their stride on the 3×3 convolution, as in all codes that the systems here build on. Networks that
+differ in the convolutions of a block change the class attributes `layer`, `groups` and `widening`.
 
     stage   output stride   channels 18, 34 / 50, 101, 152
     stem    4               64 (conv 7×7 s2, max pool 3×3 s2)
@@ -14,6 +15,7 @@ their stride on the 3×3 convolution, as in all codes that the systems here buil
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -26,11 +28,13 @@ RESNET101 = (3, 4, 23, 3)
 RESNET152 = (3, 8, 36, 3)
 
 
-def _shortcut(in_channels: int, out_channels: int, stride: int, norm: bool) -> nn.Module:
+def _shortcut(
+    in_channels: int, out_channels: int, stride: int, norm: type[nn.Module] | None
+) -> nn.Module:
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
-    if norm:
-        return ConvNormAct(in_channels, out_channels, 1, stride, activation=None)
+    if norm is not None:
+        return norm(in_channels, out_channels, 1, stride, activation=None)
     return nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
 
 
@@ -45,9 +49,10 @@ def _stem(deep: bool, activation: Activation) -> list[nn.Module]:
 
 
 class BasicBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut."""
+    """Two 3×3 convolutions and a shortcut; `layer` makes a convolution with its batch norm."""
 
     expansion = 1
+    layer: ClassVar[type[nn.Module]] = ConvNormAct
 
     def __init__(
         self,
@@ -58,9 +63,10 @@ class BasicBlock(nn.Module):
         shortcut_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.first = ConvNormAct(in_channels, width, 3, stride, activation=activation)
-        self.second = ConvNormAct(width, width, activation=None)
-        self.shortcut = _shortcut(in_channels, width, stride, shortcut_norm)
+        self.first = self.layer(in_channels, width, 3, stride, activation=activation)
+        self.second = self.layer(width, width, activation=None)
+        norm = self.layer if shortcut_norm else None
+        self.shortcut = _shortcut(in_channels, width, stride, norm)
         self.out = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,9 +76,14 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1×1, 3×3 and 1×1 convolution to four times the width, and a shortcut."""
+    """1×1, 3×3 and 1×1 convolution to four times the width, and a shortcut.
+
+    The 3×3 convolution has `groups` groups and `widening` times the width.
+    """
 
     expansion = 4
+    groups = 1
+    widening = 1
 
     def __init__(
         self,
@@ -83,13 +94,14 @@ class Bottleneck(nn.Module):
         shortcut_norm: bool = True,
     ) -> None:
         super().__init__()
-        out_channels = self.expansion * width
+        out_channels, inner = self.expansion * width, self.widening * width
         self.body = nn.Sequential(
-            ConvNormAct(in_channels, width, 1, activation=activation),
-            ConvNormAct(width, width, 3, stride, activation=activation),
-            ConvNormAct(width, out_channels, 1, activation=None),
+            ConvNormAct(in_channels, inner, 1, activation=activation),
+            ConvNormAct(inner, inner, 3, stride, self.groups, activation=activation),
+            ConvNormAct(inner, out_channels, 1, activation=None),
         )
-        self.shortcut = _shortcut(in_channels, out_channels, stride, shortcut_norm)
+        norm = ConvNormAct if shortcut_norm else None
+        self.shortcut = _shortcut(in_channels, out_channels, stride, norm)
         self.out = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -103,7 +115,8 @@ class ResNet(nn.Module):
 
     `activation` is that of the stem and inside the blocks (ReLU after the sum always);
     `shortcut_norm` whether projecting shortcuts have a batch norm; a `deep_stem` is three 3×3
-    convolutions (64, 64, 128 wide) in place of the 7×7.
+    convolutions (64, 64, 128 wide) in place of the 7×7; a `stem` given replaces convolution and
+    pooling, and gives 64 channels.
     """
 
     def __init__(
@@ -114,10 +127,13 @@ class ResNet(nn.Module):
         activation: Activation = relu,
         shortcut_norm: bool = True,
         deep_stem: bool = False,
+        stem: nn.Sequential | None = None,
     ) -> None:
         super().__init__()
         channels = 128 if deep_stem else 64
-        self.stem = nn.Sequential(*_stem(deep_stem, activation), nn.MaxPool2d(3, 2, 1))
+        if stem is None:
+            stem = nn.Sequential(*_stem(deep_stem, activation), nn.MaxPool2d(3, 2, 1))
+        self.stem = stem
         self.stages = nn.ModuleList()
         self.channels = tuple(block.expansion * 64 * 2**i for i in range(4))
         for i, count in enumerate(repeats):

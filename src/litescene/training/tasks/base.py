@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import pydantic
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from litescene.core import RecipeError
+from litescene.core.contract import TaskName
 from litescene.models import create_model, list_models, variant
 from litescene.training.recipe import OptimizerSection, Recipe, Section, validated
 
@@ -134,8 +136,14 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
             "classes; leave it out"
         )
     network: Any = create_model(name, **checked)
-    prepared: nn.Module = network.to(memory_format=torch.channels_last)
+    layout = torch.channels_last_3d if takes_clips(network) else torch.channels_last
+    prepared: nn.Module = network.to(memory_format=layout)
     return prepared
+
+
+def takes_clips(network: Any) -> bool:
+    """Whether a network takes clips, N×3×T×H×W, in place of pictures."""
+    return bool(getattr(network, "clip_frames", 0))
 
 
 def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
@@ -168,12 +176,16 @@ def made_ahead(make: Callable[[int], Made], groups: Iterable[range]) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
+_TASKS: dict[TaskName, str] = {
+    "segmentation": "SegmentationTask",
+    "detection": "DetectionTask",
+    "classification": "ClassificationTask",
+}
+"""The class of each task, in the file of its name."""
+
+
 def create_task(recipe: Recipe, device: torch.device) -> Task:
     """The task that a recipe names."""
-    if recipe.task == "segmentation":
-        from litescene.training.tasks.segmentation import SegmentationTask
-
-        return SegmentationTask(recipe, device)
-    from litescene.training.tasks.detection import DetectionTask
-
-    return DetectionTask(recipe, device)
+    module = import_module(f"litescene.training.tasks.{recipe.task}")
+    task: Task = getattr(module, _TASKS[recipe.task])(recipe, device)
+    return task

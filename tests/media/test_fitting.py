@@ -1,0 +1,46 @@
+"""The centre of a picture at a network's size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from litescene.media.fitting import centre_crop
+
+
+def ramp(height: int, width: int) -> np.ndarray:
+    """Red is the column, green the row."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([columns, rows, 0 * rows], axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 100), (100, 64), (64, 64)])
+def test_the_shorter_side_is_kept_whole_and_the_longer_one_cut_evenly(
+    height: int, width: int
+) -> None:
+    seen = centre_crop(ramp(height, width), (64, 64))
+    top, left = (height - 64) // 2, (width - 64) // 2
+    np.testing.assert_array_equal(seen, ramp(height, width)[top : top + 64, left : left + 64])
+
+
+def test_a_share_is_that_of_the_shorter_side() -> None:
+    seen = centre_crop(ramp(128, 200), (64, 64), 0.5)
+    np.testing.assert_array_equal(seen, ramp(128, 200)[32:96, 68:132])
+
+
+def test_halves_are_averages_of_four_pixels() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (128, 140, 3), np.uint8)
+    cells = image[:, 6:134].reshape(64, 2, 64, 2, 3).mean((1, 3))
+    difference = np.abs(centre_crop(image, (64, 64)).astype(float) - cells)
+    assert difference.max() <= 0.5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 500), (700, 2)])
+@pytest.mark.parametrize("wanted", [(64, 64), (64, 96)])
+def test_pictures_of_any_size_fit(size: tuple[int, int], wanted: tuple[int, int]) -> None:
+    assert centre_crop(np.full((*size, 3), 7, np.uint8), wanted).shape == (*wanted, 3)
+
+
+def test_an_aspect_that_is_not_square_is_cut_out_with_its_aspect() -> None:
+    seen = centre_crop(ramp(100, 100), (50, 100))
+    np.testing.assert_array_equal(seen, ramp(100, 100)[25:75])
