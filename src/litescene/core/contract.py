@@ -14,16 +14,22 @@ from litescene.core.errors import BundleError
 from litescene.core.taxonomy import Taxonomy
 
 SCHEMA = 1
-TaskName = Literal["segmentation", "detection"]
-Finish = Literal["upsample_argmax", "decode_nms"]
-_FINISH_OF_TASK: dict[str, str] = {"segmentation": "upsample_argmax", "detection": "decode_nms"}
+TaskName = Literal["segmentation", "detection", "restoration"]
+Finish = Literal["upsample_argmax", "decode_nms", "picture"]
+FINISH_OF_TASK: dict[TaskName, Finish] = {
+    "segmentation": "upsample_argmax",
+    "detection": "decode_nms",
+    "restoration": "picture",
+}
+"""How the outputs of each task become its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
     """How a bundle wants its input and what its output means.
 
-    The input is `uint8` N×H×W×3 RGB; normalisation is inside the graph. `size` (height, width)
+    The input is `uint8` N×H×W×3 RGB, or N×H×W×3k of k `pictures` in order of time, one after
+    another; normalisation is inside the graph. `size` (height, width)
     is what the network was trained at. `stride` is the least common stride of input sides (the
     network itself takes any size from 64 up; a detector's letterbox pads to this stride).
 
@@ -36,6 +42,8 @@ class Contract:
       `anchors[level]` are widths and heights in pixels, `strides[level]` the level's stride;
       decoded as YOLOv5 does, then per-class non-maximum suppression with `thresholds`
       (`score`, `iou`).
+    - `picture`: the output is N×3×(f·H)×(f·W) float from 0 to 1, f being the `factor`; times 255,
+      rounded to even, it is the picture. `taxonomy` names its planes (`core.taxonomy.PLANES`).
     """
 
     task: TaskName
@@ -48,6 +56,10 @@ class Contract:
     anchors: tuple[tuple[tuple[float, float], ...], ...] = ()
     strides: tuple[int, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    pictures: int = 1
+    """How many make an input: 1, or the 2 that a picture between them is made of."""
+    factor: int = 1
+    """How many times larger than the input an output `picture` is."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Training data, recipe, seed, commit, date."""
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -61,12 +73,16 @@ class Contract:
                 f"the bundle's metadata have schema {self.schema}, this litescene reads {SCHEMA}; "
                 "export it again or update litescene"
             )
-        if _FINISH_OF_TASK.get(self.task) != self.finish:
+        if FINISH_OF_TASK.get(self.task) != self.finish:
             raise BundleError(f"task '{self.task}' does not end with '{self.finish}'")
         if self.finish == "decode_nms" and not (
             self.anchors and len(self.anchors) == len(self.strides)
         ):
             raise BundleError("a detector's metadata need anchors and strides for every level")
+        if min(self.pictures, self.factor) < 1:
+            raise BundleError(
+                f"pictures and factor are at least 1, not {self.pictures} and {self.factor}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""

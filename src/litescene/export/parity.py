@@ -3,7 +3,8 @@
 At three sizes and two batch sizes, on every exact engine that is installed, the outputs must
 differ from PyTorch's float32 by at most `TOLERANCE` of the largest output, and the decisions
 after the runtime's own last step must be those of PyTorch's: every label, unless two classes
-are closer than the tolerance; of the boxes 99 %, because one at the very threshold may flip. Where
+are closer than the tolerance; every value of a picture, but for one level of 255 where it is
+rounded; of the boxes 99 %, because one at the very threshold may flip. Where
 PyTorch finds no box, the threshold is lowered until it finds some (`score_with_boxes`).
 
 A network that unpools puts a value where its window had the maximum, and which of two nearly equal
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from litescene.core import Contract, Image, MissingExtraError, ParityError
-from litescene.export.graph import head_maps
+from litescene.export.graph import head_maps, planes_of
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
@@ -38,6 +39,7 @@ from litescene.runtime.engines import (
     installed,
 )
 from litescene.runtime.letterbox import Letterbox
+from litescene.runtime.restoration import picture_agreement, to_picture
 from litescene.runtime.segmentation import label_agreement, network_size, resize
 from litescene.runtime.upsample import upsample_argmax
 
@@ -76,7 +78,7 @@ def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> d
     moved: list[tuple[float, int]] = []
     sizes = proof_sizes(bundle.contract)
     for size in sizes:
-        for batch in _batches(drawn, size):
+        for batch in _batches(drawn, size, planes_of(bundle.contract)):
             wanted = _torch_outputs(model, batch)
             for engine in engines:
                 given = engine.run(batch)
@@ -107,14 +109,21 @@ def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> d
     return result
 
 
-def _batches(pictures: Sequence[Image], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def _batches(
+    pictures: Sequence[Image], size: tuple[int, int], planes: int
+) -> Iterator[NDArray[np.uint8]]:
     """Batches of each of `BATCHES`; those of the largest hold every picture."""
     *small, largest = BATCHES
-    fitted = [fit(picture, size) for picture in pictures]
+    fitted = [_moving(fit(picture, size), planes) for picture in pictures]
     starts = [(count, 0) for count in small]
     starts += [(largest, start) for start in range(0, len(fitted), largest)]
     for count, start in starts:
         yield np.stack([fitted[(start + i) % len(fitted)] for i in range(count)])
+
+
+def _moving(picture: Image, planes: int) -> Image:
+    """H×W×`planes`: the picture, and it again as if the camera had moved, one after another."""
+    return np.concatenate([np.roll(picture, 3 * i, 1) for i in range(planes // 3)], 2)
 
 
 def bf16_agreement(bundle: Bundle, pictures: Sequence[Image]) -> float | None:
@@ -175,6 +184,8 @@ def as_seen(picture: Image, contract: Contract) -> Image:
     if contract.task == "detection":
         box = Letterbox.plan((height, width), contract.size, stride=contract.stride, auto=True)
         return box.apply(picture)
+    if contract.task == "restoration":
+        return _moving(picture, planes_of(contract))
     return resize(picture, network_size((height, width), contract.size, contract.stride))
 
 
@@ -225,7 +236,8 @@ def _compare(
 ) -> tuple[float, int]:
     """Largest difference relative to the largest output, and the decisions that were compared.
 
-    The pixels of a segmentation or the boxes that PyTorch finds. Raises `ParityError`.
+    The pixels of a segmentation, the values of a picture, or the boxes that PyTorch finds. Raises
+    `ParityError`.
     """
     worst, decisions = 0.0, 0
     for have, want in zip(given, wanted, strict=True):
@@ -245,6 +257,8 @@ def _compare(
         if contract.task == "segmentation":
             size, corners = (batch.shape[1], batch.shape[2]), contract.align_corners
             decisions += _compare_labels(one[0], other[0], size, corners, where)
+        elif contract.task == "restoration":
+            decisions += _compare_pictures(one[0], other[0], where)
         else:
             decisions += _compare_boxes(one, other, contract, where)
     return worst, decisions
@@ -262,6 +276,14 @@ def _compare_labels(
             f"{where}: a label differs from PyTorch's although its class is {gap:.1e} behind"
         )
     return labels.numel()
+
+
+def _compare_pictures(given: NDArray[np.float32], wanted: Tensor, where: str) -> int:
+    rounded = (wanted * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+    apart = int(cv2.absdiff(to_picture(given), rounded).max())
+    if apart > 1:
+        raise ParityError(f"{where}: a value of the picture differs from PyTorch's by {apart}")
+    return rounded.size
 
 
 def _compare_boxes(given: Outputs, wanted: Sequence[Tensor], contract: Contract, where: str) -> int:
@@ -308,6 +330,8 @@ def _has(rows: Tensor, row: Tensor) -> bool:
 def _agreement(one: Outputs, other: Outputs, contract: Contract) -> float | None:
     if contract.task == "segmentation":
         return label_agreement(one, other)
+    if contract.task == "restoration":
+        return picture_agreement(one, other)
     return box_agreement(one, other, contract, *_thresholds(contract))
 
 

@@ -1,6 +1,6 @@
 """The zoo of networks. Importing it registers every variant."""
 
-from litescene.models import detection, segmentation
+from litescene.models import detection, restoration, segmentation
 from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
@@ -11,6 +11,7 @@ __all__ = [
     "detection",
     "list_models",
     "register",
+    "restoration",
     "segmentation",
     "variant",
 ]

@@ -12,7 +12,7 @@ from torch import nn
 
 from litescene.core import UnknownNameError
 
-ModelTask = Literal["segmentation", "detection", "backbone"]
+ModelTask = Literal["segmentation", "detection", "restoration", "backbone"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
 from litescene.metrics.detection import BoxTruth, DetectionMetric
+from litescene.metrics.image_quality import ImageQuality
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.runtime.detection import Detector
+from litescene.runtime.restoration import Restorer
 from litescene.runtime.segmentation import Segmenter
 
 EVALUATION_SCORE, EVALUATION_IOU = 0.001, 0.6
@@ -46,6 +48,16 @@ def evaluate_detector(
     for image, truth in samples:
         metric.add(detector(image), truth)
     return metric.scores().to_dict()
+
+
+def evaluate_restorer(
+    restorer: Restorer, samples: Iterable[tuple[tuple[Image, ...], Image]]
+) -> dict[str, Any]:
+    """Mean PSNR and SSIM over samples: the pictures that the restorer gets, and the true one."""
+    quality = ImageQuality()
+    for pictures, truth in samples:
+        quality.add(restorer(*pictures), truth)
+    return quality.to_dict()
 
 
 def common_labels(model: Taxonomy, data: Taxonomy) -> NDArray[np.uint8]:

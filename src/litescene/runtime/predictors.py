@@ -7,12 +7,13 @@ from pathlib import Path
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.catalog import find
 from litescene.runtime.detection import Detector
+from litescene.runtime.restoration import Restorer
 from litescene.runtime.segmentation import Segmenter
 
 
 def load(
     name_or_file: str | Path | Bundle, engine: str = "auto", threads: int | None = None
-) -> Segmenter | Detector:
+) -> Segmenter | Detector | Restorer:
     """A predictor from the name of a shipped bundle or from a bundle's file.
 
     Args:
@@ -29,4 +30,6 @@ def load(
     bundle = name_or_file if isinstance(name_or_file, Bundle) else find(name_or_file)
     if bundle.contract.task == "detection":
         return Detector(bundle, engine, threads)
+    if bundle.contract.task == "restoration":
+        return Restorer(bundle, engine, threads)
     return Segmenter(bundle, engine, threads)
