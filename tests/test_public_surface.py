@@ -226,9 +226,11 @@ SURFACE: dict[str, set[str]] = {
     "litescene.data": {
         "DataReport",
         "DetectionData",
+        "RestorationData",
         "SegmentationData",
         "check_data",
         "open_detection",
+        "open_restoration",
         "open_segmentation",
     },
     "litescene.training": {

@@ -11,23 +11,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from litescene.data.detection import DetectionData, open_detection
     from litescene.data.doctor import DataReport, check_data
+    from litescene.data.restoration import RestorationData, open_restoration
     from litescene.data.segmentation import SegmentationData, open_segmentation
 
 _HOMES = {
     "DataReport": "doctor",
     "DetectionData": "detection",
+    "RestorationData": "restoration",
     "SegmentationData": "segmentation",
     "check_data": "doctor",
     "open_detection": "detection",
+    "open_restoration": "restoration",
     "open_segmentation": "segmentation",
 }
 
 __all__ = [
     "DataReport",
     "DetectionData",
+    "RestorationData",
     "SegmentationData",
     "check_data",
     "open_detection",
+    "open_restoration",
     "open_segmentation",
 ]
 

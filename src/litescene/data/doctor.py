@@ -11,11 +11,11 @@ import numpy as np
 
 from litescene.core import DataError, SourceError
 from litescene.core.errors import AbsentSplitError
-from litescene.data import detection, segmentation
+from litescene.data import detection, restoration, segmentation
 from litescene.data.location import split_spec
 from litescene.media.pictures import read_picture
 
-FORMATS = (*segmentation.FORMATS, *detection.FORMATS)
+FORMATS = (*segmentation.FORMATS, *detection.FORMATS, *restoration.FORMATS)
 OnPicture = Callable[[int, int | None], None]
 """Called after each picture with the pictures done and how many there are."""
 
@@ -25,7 +25,8 @@ class SplitReport:
     """What one split holds.
 
     `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation) or boxes
-    (detection) per class; `void` pixels without a class; `unreadable` names what failed and why.
+    (detection) per class, frames of restoration have none; `void` pixels without a class;
+    `unreadable` names what failed and why.
     """
 
     split: str
@@ -72,19 +73,23 @@ def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
     Raises `DataError` for an unknown format or a folder that does not exist; everything that is
     wrong inside is in the report.
     """
-    name, _ = split_spec(spec, FORMATS)
-    pixels = name in segmentation.FORMATS
-    report = DataReport(spec, "pixels" if pixels else "boxes")
-    splits = segmentation.SPLITS if pixels else ("train", "val")
+    if spec.partition(":")[0] in restoration.FORMATS:
+        restoration.split_view(spec)
+        report = DataReport(spec, "frames")
+        splits: tuple[str, ...] = restoration.SPLITS
+    else:
+        pixels = split_spec(spec, FORMATS)[0] in segmentation.FORMATS
+        report = DataReport(spec, "pixels" if pixels else "boxes")
+        splits = segmentation.SPLITS if pixels else ("train", "val")
     for split in splits:
         _add(report, split, on_picture)
-    if not pixels and not report.splits and not report.malformed:
+    if report.unit == "boxes" and not report.splits and not report.malformed:
         _add(report, "all", on_picture)
     return report
 
 
 def _add(report: DataReport, split: str, on_picture: OnPicture | None) -> None:
-    check = _pixels if report.unit == "pixels" else _boxes
+    check = {"pixels": _pixels, "boxes": _boxes, "frames": _frames}[report.unit]
     try:
         report.splits.append(check(report.spec, split, on_picture))
     except AbsentSplitError as error:
@@ -127,4 +132,25 @@ def _boxes(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
             report.classes[data.taxonomy.names[int(c)]] += 1
         if on_picture is not None:
             on_picture(index + 1, len(data))
+    return report
+
+
+def _frames(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
+    data = restoration.open_restoration(spec, split)
+    report = SplitReport(split)
+    for clip in data.clips:
+        reads = clip.windows(1, 1)
+        while True:
+            try:
+                read = next(reads, None)
+                if read is None:
+                    break
+                (image,) = read()
+            except DataError as error:
+                report.unreadable.append(str(error))
+                continue
+            report.pictures += 1
+            report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
+            if on_picture is not None:
+                on_picture(report.pictures, None)
     return report
