@@ -18,7 +18,11 @@ from litescene.training import Recipe, RunFolder
 from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
 
-PER_RUN = ("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch", "seconds", "commit")
+PER_RUN = (
+    *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
+    *("psnr", "ssim", "pictures", "psnr_by_epoch", "seconds", "commit"),
+)
+"""What the record holds of a run; each task has its own figures."""
 PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")
 
 Variants = Mapping[str, Recipe]
@@ -77,11 +81,12 @@ def results(done: Mapping[str, Sequence[RunFolder]]) -> dict[str, list[dict[str,
     return {name: [result_of(run, {}) for run in runs] for name, runs in done.items()}
 
 
-def reached(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """For the record: mean IoU over the seeds, and each run."""
-    return {
-        "mean_iou": mean_and_deviation([run["mean_iou"] for run in runs]),
-        "runs": [{key: run[key] for key in PER_RUN} for run in runs],
+def reached(
+    runs: Sequence[Mapping[str, Any]], metrics: Sequence[str] = ("mean_iou",)
+) -> dict[str, Any]:
+    """For the record: the metrics over the seeds, and each run."""
+    return {name: mean_and_deviation([run[name] for run in runs]) for name in metrics} | {
+        "runs": [{key: run[key] for key in PER_RUN if key in run} for run in runs],
     }
 
 
@@ -91,7 +96,7 @@ def mean_and_deviation(values: Sequence[float]) -> dict[str, float | None]:
     return {"mean": statistics.mean(values), "deviation": deviation}
 
 
-def written(figures: Mapping[str, float | None]) -> str:
+def written(figures: Mapping[str, float | None], digits: int = 4) -> str:
     """`mean_and_deviation` as text."""
-    deviation = figures["deviation"]
-    return f"{figures['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    mean, deviation = figures["mean"], figures["deviation"]
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")

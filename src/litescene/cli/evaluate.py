@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,10 @@ from litescene.core.provenance import provenance
 from litescene.media.atomic import write_atomic
 from litescene.metrics.detection import BoxTruth
 from litescene.runtime.engines import installed
+
+if TYPE_CHECKING:
+    from litescene.data.restoration import Sample
+    from litescene.runtime.restoration import Restorer
 
 EXAMPLES = (
     "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
@@ -34,16 +38,16 @@ def command(
         str,
         typer.Option(
             help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn, "
-            "camvid-boxes"
+            "camvid-boxes, inter4k, vimeo, video, pictures"
         ),
     ],
     split: Annotated[
-        str, typer.Option(help="train, val, test (pixel labels only) or all (boxes only)")
+        str, typer.Option(help="train, val, test (not of boxes) or all (boxes only)")
     ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Measure mean IoU or average precision, per class and in total.
+    """Measure mean IoU or average precision, per class and in total, or PSNR and SSIM.
 
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
@@ -74,8 +78,10 @@ def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) ->
         EVALUATION_IOU,
         EVALUATION_SCORE,
         evaluate_detector,
+        evaluate_restorer,
         evaluate_segmenter,
     )
+    from litescene.runtime.restoration import Restorer
     from litescene.runtime.segmentation import Segmenter
 
     bundle = find(name)
@@ -83,6 +89,10 @@ def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) ->
         segmenter = Segmenter(bundle, engine)
         metrics = evaluate_segmenter(segmenter, _labelled(data, split, report))
         return {"engine": segmenter.engine, "digest": bundle.digest, "metrics": metrics}
+    if bundle.contract.task == "restoration":
+        restorer = Restorer(bundle, engine)
+        metrics = evaluate_restorer(restorer, _true_pictures(data, split, restorer, report))
+        return {"engine": restorer.engine, "digest": bundle.digest, "metrics": metrics}
     detector = Detector(
         bundle, engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
     )
@@ -114,12 +124,28 @@ def _boxed(
         report(index + 1, len(opened))
 
 
+def _true_pictures(data: str, split: str, restorer: Restorer, report: Report) -> Iterator[Sample]:
+    from litescene.data.restoration import open_restoration
+
+    contract = restorer.contract
+    opened = open_restoration(data, split, contract.pictures)
+    for index, sample in enumerate(opened.samples(contract.factor)):
+        yield sample
+        report(index + 1, None)
+
+
 def _print(metrics: dict[str, Any]) -> None:
     if "mean_iou" in metrics:
         print(format_table(["class", "IoU"], [[n, number(v)] for n, v in metrics["iou"].items()]))
         print(
             f"\nmean IoU {metrics['mean_iou']:.4f}, pixel accuracy {metrics['accuracy']:.4f}, "
             f"mean accuracy {metrics['mean_accuracy']:.4f}, {metrics['pixels']:,} pixels"
+        )
+        return
+    if "psnr" in metrics:
+        print(
+            f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}, "
+            f"{metrics['pictures']} pictures"
         )
         return
     halves, whole = metrics["ap50_per_class"], metrics["ap_per_class"]

@@ -8,6 +8,8 @@ VERBS = {
     "run": "a video in: classes, objects, trajectory and a labelled 3D map out",
     "segment": "the class of every pixel of a picture, folder, video or camera",
     "detect": "the objects in a picture, folder, video or camera",
+    "upscale": "a larger picture or video, by a bundle of super-resolution",
+    "interpolate": "a video with a frame made between every two",
     "models": "list the models that ship and, with PyTorch, those that can be trained",
     "train": "train a network by a recipe, or go on with a run",
     "evaluate": "measure a bundle or checkpoint on a labelled data set",

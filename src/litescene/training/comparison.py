@@ -24,7 +24,11 @@ from litescene.training.recipe import Recipe
 from litescene.training.run_folder import RunFolder
 
 Facts = Mapping[str, Any]
-_MEASURED = ("mean_iou", "iou", "accuracy", "mean_accuracy")
+_MEASURED = {
+    "segmentation": ("mean_iou", "iou", "accuracy", "mean_accuracy"),
+    "restoration": ("psnr", "ssim", "pictures"),
+}
+"""What a result holds of each task; the first is followed over the epochs."""
 
 
 def train_networks(
@@ -99,12 +103,13 @@ def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     """What a finished run says of its network: the last epoch's figures, not the best one's."""
     card = json.loads((folder.path / "last.json").read_text("utf-8"))
     recipe, result = card["recipe"], card["result"]
+    figures = _MEASURED[card["task"]]
     log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
-    measured = {e["epoch"]: e["mean_iou"] for e in log if "mean_iou" in e}
+    measured = {e["epoch"]: e[figures[0]] for e in log if figures[0] in e}
     return {
         "protocol": recipe["name"],
-        **{key: result[key] for key in _MEASURED},
-        "mean_iou_by_epoch": measured,
+        **{key: result[key] for key in figures},
+        f"{figures[0]}_by_epoch": measured,
         "data": card["data"]["val"],
         "trained_on": without_data_folders(card["data"]["train"]),
         "size": card["size"],

@@ -42,4 +42,11 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
 
         boxes = open_detection(spec, split, taxonomy)
         return evaluate_detection(model, boxes, int(card["size"][0]), device)
+    if task == "restoration":
+        from litescene.data.restoration import open_restoration
+        from litescene.training.tasks.restoration import evaluate_restoration
+
+        network: Any = model
+        pictures = open_restoration(spec, split, int(network.pictures))
+        return evaluate_restoration(model, pictures, device)
     raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")

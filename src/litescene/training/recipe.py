@@ -95,7 +95,7 @@ class Recipe(Section):
     """A whole recipe. `settings` is the table named like the task, e.g. `[segmentation]`."""
 
     name: str
-    task: Literal["segmentation", "detection"]
+    task: Literal["segmentation", "detection", "restoration"]
     model: ModelSection
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)

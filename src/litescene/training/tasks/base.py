@@ -174,6 +174,10 @@ def create_task(recipe: Recipe, device: torch.device) -> Task:
         from litescene.training.tasks.segmentation import SegmentationTask
 
         return SegmentationTask(recipe, device)
+    if recipe.task == "restoration":
+        from litescene.training.tasks.restoration import RestorationTask
+
+        return RestorationTask(recipe, device)
     from litescene.training.tasks.detection import DetectionTask
 
     return DetectionTask(recipe, device)
