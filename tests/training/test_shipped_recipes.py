@@ -12,28 +12,41 @@ import pytest
 import torch
 
 from litescene.core import RecipeError
-from litescene.data import detection, segmentation
+from litescene.data import detection, restoration, segmentation
 from litescene.models import create_model, list_models
 from litescene.training import Recipe, load_recipe
 from litescene.training.recipe import recipe_from_dict, validated
 from litescene.training.tasks.detection import DetectionSettings
+from litescene.training.tasks.restoration import RestorationSettings
 from litescene.training.tasks.segmentation import SegmentationSettings
 
 RECIPES = sorted(Path(str(resources.files("litescene"))).glob("recipes/*.toml"))
-SETTINGS = {"segmentation": SegmentationSettings, "detection": DetectionSettings}
+Settings = SegmentationSettings | DetectionSettings | RestorationSettings
+SETTINGS: dict[str, type[Settings]] = {
+    "segmentation": SegmentationSettings,
+    "detection": DetectionSettings,
+    "restoration": RestorationSettings,
+}
+FORMATS = {
+    "segmentation": segmentation.FORMATS,
+    "detection": detection.FORMATS,
+    "restoration": restoration.FORMATS,
+}
 
 pytestmark = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 
 
-def settings_of(recipe: Recipe) -> SegmentationSettings | DetectionSettings:
+def settings_of(recipe: Recipe) -> Settings:
     """The task's own table, as the task reads it."""
     return validated(SETTINGS[recipe.task], recipe.settings, f"[{recipe.task}]")
 
 
-def sources_of(settings: SegmentationSettings | DetectionSettings) -> list[str]:
+def sources_of(settings: Settings) -> list[str]:
     """All `FORMAT:PATH` of a recipe."""
     if isinstance(settings, SegmentationSettings):
         return [settings.data, *(extra.data for extra in settings.extra)]
+    if isinstance(settings, RestorationSettings):
+        return [settings.data]
     return [*(source.data for source in settings.train), *settings.val]
 
 
@@ -52,11 +65,11 @@ def test_a_shipped_recipe_is_valid_to_its_last_key(path: Path, tmp_path: Path) -
     recipe = load_recipe(path.stem, [f"model.init={checkpoint}"])
     settings = settings_of(recipe)
     assert recipe.name == path.stem
-    assert all(stage.epoch < recipe.epochs for stage in settings.stages)
+    stages = () if isinstance(settings, RestorationSettings) else settings.stages
+    assert all(stage.epoch < recipe.epochs for stage in stages)
     assert recipe.schedule.warmup_epochs < recipe.epochs
-    formats = {"segmentation": segmentation.FORMATS, "detection": detection.FORMATS}[recipe.task]
     for spec in sources_of(settings):
-        assert spec.partition(":")[0] in formats, spec
+        assert spec.partition(":")[0] in FORMATS[recipe.task], spec
 
 
 def test_a_shipped_recipe_is_documented(path: Path) -> None:
