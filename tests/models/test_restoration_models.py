@@ -159,3 +159,13 @@ def test_the_u_net_pools_as_it_is_told(pooling: str) -> None:
     found, weights = network.pools[0](x)
     torch.testing.assert_close(found, expected)
     assert weights is None
+
+
+def test_ada_pool_pools_alike_whether_or_not_its_weights_are_kept() -> None:
+    one: Any = build("unet_interpolation", "bilinear")
+    other: Any = build("unet_interpolation", "adaunpool")
+    x = torch.randn(1, 16, 8, 8)
+    (alone, none), (beside, weights) = one.pools[0](x), other.pools[0](x)
+    torch.testing.assert_close(alone, beside)
+    assert none is None
+    assert weights is not None

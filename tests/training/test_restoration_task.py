@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from litescene.core import DataError, RecipeError
@@ -73,7 +73,7 @@ def test_inputs_of_super_resolution_are_the_means_of_the_truth(frames: Path) -> 
     assert len(batches) == 2
     for batch in batches:
         assert batch.truth.shape == (2, 3, 64, 64)
-        assert (batch.truth.min() >= 0, batch.truth.max() <= 1) == (True, True)
+        assert 0 <= float(batch.truth.min()) < float(batch.truth.max()) <= 1
         means = F.avg_pool2d(255 * batch.truth, 2)
         assert float((batch.inputs - means).abs().max()) <= 0.5 + 1e-4
     assert not torch.equal(batches[0].truth, batches[1].truth)
@@ -147,8 +147,10 @@ class Mean(RestorationNetwork):
 
 
 @pytest.mark.parametrize("network", [Enlarger(), Mean()], ids=["larger", "between"])
-def test_evaluation_is_the_mean_over_whole_pictures(frames: Path, network: nn.Module) -> None:
-    pictures = int(network.pictures)
+def test_evaluation_is_the_mean_over_whole_pictures(
+    frames: Path, network: RestorationNetwork
+) -> None:
+    pictures = network.pictures
     data = open_restoration(f"video:{frames}", "val", pictures)
     stored = [cv2.imread(str(frames / f"{i}.png"))[..., ::-1] for i in (12, 13, 14)]
     if pictures == 2:
@@ -186,9 +188,10 @@ def test_settings_that_do_not_fit_are_named(
 
 
 def test_pictures_smaller_than_the_crops_are_named(frames: Path) -> None:
-    task = task_of(frames, crop=140)
     with pytest.raises(DataError, match=r"160×136, smaller than the crops of 140×140"):
-        list(task.batches(0, 0, 1))
+        task_of(frames, crop=140)
+    with pytest.raises(DataError, match=r"val has pictures of 80×72; .* from 128×128 on"):
+        task_of(frames, data=f"video:{frames}@72x80", crop=64)
 
 
 def state_of(folder: Path, name: str) -> dict[str, Tensor]:

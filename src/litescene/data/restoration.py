@@ -15,7 +15,7 @@ in the middle is the truth, which in val and test every second frame is once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -78,7 +78,7 @@ class RestorationData:
         return HeldWindows(self, frames)
 
 
-class HeldWindows(Sequence[Window]):
+class HeldWindows:
     """Windows by number: of videos out of memory, of pictures out of their files."""
 
     def __init__(self, data: RestorationData, frames: int | None) -> None:
@@ -92,7 +92,7 @@ class HeldWindows(Sequence[Window]):
     def __len__(self) -> int:
         return len(self._reads)
 
-    def __getitem__(self, index: int) -> Window:  # type: ignore[override]
+    def __getitem__(self, index: int) -> Window:
         return _checked(self._reads[index]())
 
 

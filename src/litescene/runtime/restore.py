@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from litescene.core import Frame, Image
 from litescene.core.errors import BundleError, OutputError
@@ -18,11 +19,13 @@ from litescene.media.atomic import write_atomic
 from litescene.media.pictures import PICTURE_SUFFIXES, encode_png
 from litescene.media.sources import DEFAULT_RATE, Skipped, Source, open_source
 from litescene.media.video_writer import VideoWriter
-from litescene.runtime.annotate import OnFrame
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.restoration import Restorer
 from litescene.runtime.stopping import StopSignals
 from litescene.runtime.stream import BoundedStream
+
+if TYPE_CHECKING:
+    from litescene.runtime.annotate import OnFrame
 
 Shown = tuple[float, Image]
 """A picture and the time at which it is shown."""

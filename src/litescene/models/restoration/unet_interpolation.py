@@ -77,21 +77,21 @@ class Pair(nn.Sequential):
 
 
 class Halving(nn.Module):
-    """2×2 pooling; AdaPool also gives the weights that it pooled by."""
+    """2×2 pooling; with `keeps` also the weights of AdaPool, which costs its fast kernel."""
 
-    def __init__(self, pooling: Pooling, channels: int) -> None:
+    def __init__(self, pooling: Pooling, channels: int, keeps: bool) -> None:
         super().__init__()
         if pooling not in get_args(Pooling):
             raise OperatorError(
                 f"pooling is one of {', '.join(get_args(Pooling))}, not '{pooling}'"
             )
-        self.pooling = pooling
+        self.pooling, self.keeps = pooling, keeps
         self.ada = AdaPool(2, channels=channels) if pooling == "adapool" else None
 
     def forward(self, x: Tensor) -> tuple[Tensor, Weights | None]:
         """N×C×2h×2w to N×C×h×w."""
         if self.ada is not None:
-            return ada_pool_by(self.ada, x)
+            return ada_pool_by(self.ada, x) if self.keeps else (self.ada(x), None)
         pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
         return pool(x, 2), None
 
@@ -110,7 +110,8 @@ class UNetInterpolation(RestorationNetwork):
             )
         inputs = (2 * planes, *WIDTHS)
         self.encoder = nn.ModuleList([Pair(*ends) for ends in zip(inputs, WIDTHS, strict=False)])
-        self.pools = nn.ModuleList([Halving(pooling, width) for width in WIDTHS])
+        keeps = upsampling == "adaunpool"
+        self.pools = nn.ModuleList([Halving(pooling, width, keeps) for width in WIDTHS])
         self.bottom = Pair(WIDTHS[-1], BOTTOM)
         below = (*WIDTHS[1:], BOTTOM)
         self.up = nn.ModuleList(
