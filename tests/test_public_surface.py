@@ -196,6 +196,7 @@ SURFACE: dict[str, set[str]] = {
         "depthwise_conv2d",
         "dilated_conv2d",
         "prelu",
+        "warp",
     },
     "litescene.ops.pooling": {
         "AdaPool",
