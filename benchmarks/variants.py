@@ -20,7 +20,8 @@ from litescene.training.data_specs import without_data_folders
 
 PER_RUN = (
     *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
-    *("top1", "mean_top1", "top5", "top1_per_class", "top1_by_epoch", "seconds", "commit"),
+    *("top1", "mean_top1", "top5", "top1_per_class", "top1_by_epoch"),
+    *("psnr", "ssim", "pictures", "psnr_by_epoch", "seconds", "commit"),
 )
 """What the record holds of a run; each task has its own figures."""
 PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")
@@ -107,7 +108,7 @@ def mean_and_deviation(values: Sequence[float]) -> dict[str, float | None]:
     return {"mean": statistics.mean(values), "deviation": deviation}
 
 
-def written(figures: Mapping[str, float | None]) -> str:
+def written(figures: Mapping[str, float | None], digits: int = 4) -> str:
     """`mean_and_deviation` as text."""
-    deviation = figures["deviation"]
-    return f"{figures['mean']:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+    mean, deviation = figures["mean"], figures["deviation"]
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")

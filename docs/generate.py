@@ -71,7 +71,11 @@ def models_page() -> str:
             v.task,
             f"{v.paper} ({v.year})",
             f"{v.size[1]}×{v.size[0]}",
-            "; ".join(f"{count:,} ({c} classes)" for c, count in v.parameters.items()) or "-",
+            "; ".join(
+                f"{count:,}" if v.task == "restoration" else f"{count:,} ({c} classes)"
+                for c, count in v.parameters.items()
+            )
+            or "-",
             "; ".join(f"{name}: {value}" for name, value in v.published.items()) or "-",
         ]
         for v in found

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = ("core", "geometry", "media", "metrics", "synth", "runtime", "scene")
-READERS = ("location", "segmentation", "detection", "classification", "doctor")
+READERS = ("location", "segmentation", "detection", "classification", "restoration", "doctor")
 BLOCKED = ("torch", "lightning_fabric", "safetensors", "pydantic", "tensorboard", "onnx")
 
 PRELUDE = f"""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,20 +9,34 @@ import torch
 from torch import nn
 
 from litescene.core import Contract, InputError, Taxonomy, distinct_colors
+from litescene.core.taxonomy import PLANES
 from litescene.export import export
 from litescene.export.parity import draw_picture, fit
 from litescene.models import create_model, list_models
+from litescene.models.restoration.upsampling import UPSAMPLINGS
 from litescene.runtime import load
 
 CLASSES = 5
 TAXONOMY = Taxonomy("test", tuple(f"class{i}" for i in range(CLASSES)), distinct_colors(CLASSES))
 
 
-SIZES = {"segmentation": (64, 96), "detection": (128, 160), "classification": (64, 96)}
+SIZES = {
+    "segmentation": (64, 96),
+    "detection": (128, 160),
+    "classification": (64, 96),
+    "restoration": (64, 96),
+}
 """The trained sizes that the bundles claim; the proof adds two more."""
 CLIPS = {"resnet3d_18"}
 """Networks of clips, of which there are no bundles."""
-NETWORKS = [(t, name) for t in SIZES for name in list_models(task=t) if name not in CLIPS]
+NETWORKS = [
+    (task, name)
+    for task in SIZES
+    if task != "restoration"
+    for name in list_models(task=task)
+    if name not in CLIPS
+]
+WAYS = [(n, w) for n in list_models(task="restoration") for w in UPSAMPLINGS]
 
 
 def settled(model: nn.Module, size: tuple[int, int]) -> nn.Module:
@@ -81,3 +96,28 @@ def test_networks_of_clips_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ResNet3d cannot be exported: it takes clips"):
         export(model, contract, tmp_path / "x.onnx")
     assert not (tmp_path / "x.onnx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "way"), WAYS)
+def test_every_restoration_network_exports_with_its_proof(
+    name: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    model: Any = create_model(name, upsampling=way).eval()
+    contract = Contract(
+        "restoration", name, PLANES, SIZES["restoration"], "picture",
+        pictures=model.pictures, factor=model.factor,
+    )  # fmt: skip
+    bundle = export(model, contract, tmp_path / f"{name}.onnx")
+    proof = bundle.contract.parity
+    assert proof["largest_difference"] <= 1e-4
+    assert (proof["batches"], len(proof["sizes"])) == ([1, 2], 3)
+    pictures = [draw_picture(seed)[:70, :101] for seed in range(model.pictures)]
+    made = load(bundle, "onnxruntime")(*pictures)
+    x = torch.from_numpy(np.concatenate(pictures, 2)).permute(2, 0, 1)[None] / 255
+    with torch.inference_mode():
+        expected = (255 * model(x)[0]).round().permute(1, 2, 0).numpy()
+    assert made.shape == (70 * model.factor, 101 * model.factor, 3)
+    assert np.abs(made - expected).max() <= 1

@@ -12,25 +12,28 @@ import pytest
 import torch
 
 from litescene.core import RecipeError
-from litescene.data import classification, detection, segmentation
+from litescene.data import classification, detection, restoration, segmentation
 from litescene.models import create_model, list_models
 from litescene.training import Recipe, load_recipe
 from litescene.training.recipe import recipe_from_dict, validated
 from litescene.training.tasks.classification import ClassificationSettings
 from litescene.training.tasks.detection import DetectionSettings
+from litescene.training.tasks.restoration import RestorationSettings
 from litescene.training.tasks.segmentation import SegmentationSettings
 
 RECIPES = sorted(Path(str(resources.files("litescene"))).glob("recipes/*.toml"))
-Settings = SegmentationSettings | DetectionSettings | ClassificationSettings
+Settings = SegmentationSettings | DetectionSettings | ClassificationSettings | RestorationSettings
 SETTINGS: dict[str, type[Settings]] = {
     "segmentation": SegmentationSettings,
     "detection": DetectionSettings,
     "classification": ClassificationSettings,
+    "restoration": RestorationSettings,
 }
 FORMATS = {
     "segmentation": segmentation.FORMATS,
     "detection": detection.FORMATS,
     "classification": classification.FORMATS,
+    "restoration": restoration.FORMATS,
 }
 
 pytestmark = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -45,7 +48,7 @@ def sources_of(settings: Settings) -> list[str]:
     """All `FORMAT:PATH` of a recipe."""
     if isinstance(settings, SegmentationSettings):
         return [settings.data, *(extra.data for extra in settings.extra)]
-    if isinstance(settings, ClassificationSettings):
+    if isinstance(settings, ClassificationSettings | RestorationSettings):
         return [settings.data]
     return [*(source.data for source in settings.train), *settings.val]
 
@@ -65,7 +68,8 @@ def test_a_shipped_recipe_is_valid_to_its_last_key(path: Path, tmp_path: Path) -
     recipe = load_recipe(path.stem, [f"model.init={checkpoint}"])
     settings = settings_of(recipe)
     assert recipe.name == path.stem
-    assert all(stage.epoch < recipe.epochs for stage in settings.stages)
+    stages = () if isinstance(settings, RestorationSettings) else settings.stages
+    assert all(stage.epoch < recipe.epochs for stage in stages)
     assert recipe.schedule.warmup_epochs < recipe.epochs
     for spec in sources_of(settings):
         assert spec.partition(":")[0] in FORMATS[recipe.task], spec

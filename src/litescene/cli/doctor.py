@@ -83,7 +83,8 @@ def _print_data(report: DataReport) -> None:
             [name, f"{count:,}", f"{100 * count / total:.2f}"]
             for name, count in split.classes.items()
         ]
-        print(format_table(["class", report.unit, "%"], rows))
+        if rows:
+            print(format_table(["class", report.unit, "%"], rows))
         if report.unit == "pixels":
             print(f"void: {split.void:,} pixels")
         for problem in split.unreadable:

@@ -23,6 +23,8 @@ from litescene.runtime.engines import installed
 
 if TYPE_CHECKING:
     from litescene.data.classification import ClassificationData
+    from litescene.data.restoration import Sample
+    from litescene.runtime.restoration import Restorer
 
 EXAMPLES = (
     "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
@@ -39,17 +41,18 @@ def command(
         str,
         typer.Option(
             help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn, "
-            "camvid-boxes, imagefolder, clipfolder"
+            "camvid-boxes, imagefolder, clipfolder, inter4k, vimeo, video, pictures"
         ),
     ],
     split: Annotated[
         str,
-        typer.Option(help="train, val, test (pixel labels and classes) or all (boxes and classes)"),
+        typer.Option(help="train, val, test (not of boxes) or all (boxes and classes)"),
     ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,
 ) -> None:
-    """Measure mean IoU, average precision or top-1 and top-5 accuracy, per class and in total.
+    """Measure mean IoU, average precision or top-1 and top-5 accuracy, per class and in total; or
+    PSNR and SSIM.
 
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
@@ -121,10 +124,20 @@ def _classification(bundle: Bundle, data: str, split: str, engine: str, report: 
     return classifier.engine, metrics
 
 
+def _restoration(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+    from litescene.runtime.evaluation import evaluate_restorer
+    from litescene.runtime.restoration import Restorer
+
+    restorer = Restorer(bundle, engine)
+    metrics = evaluate_restorer(restorer, _true_pictures(data, split, restorer, report))
+    return restorer.engine, metrics
+
+
 _MEASURES: dict[TaskName, Callable[[Bundle, str, str, str, Report], Measured]] = {
     "segmentation": _segmentation,
     "detection": _detection,
     "classification": _classification,
+    "restoration": _restoration,
 }
 
 
@@ -157,11 +170,23 @@ def _classed(opened: ClassificationData, report: Report) -> Iterator[tuple[Image
         report(index + 1, len(opened))
 
 
+def _true_pictures(data: str, split: str, restorer: Restorer, report: Report) -> Iterator[Sample]:
+    from litescene.data.restoration import open_restoration
+
+    contract = restorer.contract
+    opened = open_restoration(data, split, contract.pictures)
+    for index, sample in enumerate(opened.samples(contract.factor)):
+        yield sample
+        report(index + 1, None)
+
+
 def _print(metrics: dict[str, Any]) -> None:
     if "mean_iou" in metrics:
         _print_labels(metrics)
     elif "top1" in metrics:
         _print_classes(metrics)
+    elif "psnr" in metrics:
+        _print_pictures(metrics)
     else:
         _print_boxes(metrics)
 
@@ -181,6 +206,12 @@ def _print_classes(metrics: dict[str, Any]) -> None:
     print(
         f"\ntop-1 {metrics['top1']:.4f}, top-5 {metrics['top5']:.4f}, mean top-1 of the classes "
         f"{metrics['mean_top1']:.4f}, {metrics['pictures']} pictures"
+    )
+
+
+def _print_pictures(metrics: dict[str, Any]) -> None:
+    print(
+        f"PSNR {metrics['psnr']:.2f} dB, SSIM {metrics['ssim']:.4f}, {metrics['pictures']} pictures"
     )
 
 

@@ -22,7 +22,7 @@ EXAMPLES = (
     "litescene models --task detection --json",
     "litescene models --layers pp_liteseg_t",
 )
-HIGHLIGHTS = ("mean_iou", "ap50", "ap", "top1")
+HIGHLIGHTS = ("mean_iou", "ap50", "ap", "top1", "psnr")
 """Figures of a card that the table shows, the first that is there."""
 
 

@@ -9,6 +9,8 @@ VERBS = {
     "segment": "the class of every pixel of a picture, folder, video or camera",
     "detect": "the objects in a picture, folder, video or camera",
     "classify": "what is in pictures, as the likeliest classes of a trained network",
+    "upscale": "a larger picture or video, by a bundle of super-resolution",
+    "interpolate": "a video with a frame made between every two",
     "models": "list the models that ship and, with PyTorch, those that can be trained",
     "train": "train a network by a recipe, or go on with a run",
     "evaluate": "measure a bundle or checkpoint on a labelled data set",

@@ -14,20 +14,23 @@ from litescene.core.errors import BundleError
 from litescene.core.taxonomy import IGNORE, Taxonomy
 
 SCHEMA = 1
-TaskName = Literal["segmentation", "detection", "classification"]
-Finish = Literal["upsample_argmax", "decode_nms", "softmax"]
+TaskName = Literal["segmentation", "detection", "classification", "restoration"]
+Finish = Literal["upsample_argmax", "decode_nms", "softmax", "picture"]
 FINISH_OF_TASK: dict[TaskName, Finish] = {
     "segmentation": "upsample_argmax",
     "detection": "decode_nms",
     "classification": "softmax",
+    "restoration": "picture",
 }
+"""How the outputs of each task become its result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
     """How a bundle wants its input and what its output means.
 
-    The input is `uint8` N×H×W×3 RGB; normalisation is inside the graph. `size` (height, width)
+    The input is `uint8` N×H×W×3 RGB, or N×H×W×3k of k `pictures` in order of time, one after
+    another; normalisation is inside the graph. `size` (height, width)
     is what the network was trained at. `stride` is the least common stride of input sides (the
     network itself takes any size from 64 up; a detector's letterbox pads to this stride).
 
@@ -43,6 +46,8 @@ class Contract:
     - `softmax`: the output is N×C float logits; the softmax over them gives the classes'
       probabilities. The network sees the centre of a picture, `crop_share` of the largest part
       with the aspect of `size`, resized to it (see `media.fitting.centre_crop`).
+    - `picture`: the output is N×3×(f·H)×(f·W) float from 0 to 1, f being the `factor`; times 255,
+      rounded to even, it is the picture. `taxonomy` names its planes (`core.taxonomy.PLANES`).
     """
 
     task: TaskName
@@ -56,6 +61,10 @@ class Contract:
     strides: tuple[int, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
     crop_share: float = 1.0
+    pictures: int = 1
+    """How many make an input: 1, or the 2 that a picture between them is made of."""
+    factor: int = 1
+    """How many times larger than the input an output `picture` is."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Training data, recipe, seed, commit, date."""
     accuracy: Mapping[str, Any] = field(default_factory=dict)
@@ -81,6 +90,10 @@ class Contract:
             )
         if not 0 < self.crop_share <= 1:
             raise BundleError(f"crop_share is above 0 and at most 1, not {self.crop_share}")
+        if min(self.pictures, self.factor) < 1:
+            raise BundleError(
+                f"pictures and factor are at least 1, not {self.pictures} and {self.factor}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form."""

@@ -77,6 +77,10 @@ class Taxonomy:
         return cls(str(plain["name"]), tuple(map(str, plain["names"])), colors)
 
 
+PLANES = Taxonomy("rgb", ("red", "green", "blue"), ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
+"""The planes of a picture: what a network gives that makes pictures instead of classes."""
+
+
 def distinct_colors(count: int) -> tuple[tuple[int, int, int], ...]:
     """`count` well separated RGB colours: golden-angle hues at two brightnesses."""
     colors = []

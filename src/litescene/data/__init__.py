@@ -12,16 +12,19 @@ if TYPE_CHECKING:
     from litescene.data.classification import ClassificationData, open_classification
     from litescene.data.detection import DetectionData, open_detection
     from litescene.data.doctor import DataReport, check_data
+    from litescene.data.restoration import RestorationData, open_restoration
     from litescene.data.segmentation import SegmentationData, open_segmentation
 
 _HOMES = {
     "ClassificationData": "classification",
     "DataReport": "doctor",
     "DetectionData": "detection",
+    "RestorationData": "restoration",
     "SegmentationData": "segmentation",
     "check_data": "doctor",
     "open_classification": "classification",
     "open_detection": "detection",
+    "open_restoration": "restoration",
     "open_segmentation": "segmentation",
 }
 
@@ -29,10 +32,12 @@ __all__ = [
     "ClassificationData",
     "DataReport",
     "DetectionData",
+    "RestorationData",
     "SegmentationData",
     "check_data",
     "open_classification",
     "open_detection",
+    "open_restoration",
     "open_segmentation",
 ]
 

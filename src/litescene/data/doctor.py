@@ -11,11 +11,16 @@ import numpy as np
 
 from litescene.core import DataError, SourceError
 from litescene.core.errors import AbsentSplitError
-from litescene.data import classification, detection, segmentation
+from litescene.data import classification, detection, restoration, segmentation
 from litescene.data.location import split_spec
 from litescene.media.pictures import read_picture
 
-FORMATS = (*segmentation.FORMATS, *detection.FORMATS, *classification.FORMATS)
+FORMATS = (
+    *segmentation.FORMATS,
+    *detection.FORMATS,
+    *classification.FORMATS,
+    *restoration.FORMATS,
+)
 OnPicture = Callable[[int, int | None], None]
 """Called after each picture with the pictures done and how many there are."""
 
@@ -25,8 +30,8 @@ class SplitReport:
     """What one split holds.
 
     `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation), boxes
-    (detection) or files (classification) per class; `void` pixels without a class; `unreadable`
-    names what failed and why.
+    (detection) or files (classification) per class, frames of restoration have none; `void` pixels
+    without a class; `unreadable` names what failed and why.
     """
 
     split: str
@@ -73,7 +78,11 @@ def check_data(spec: str, on_picture: OnPicture | None = None) -> DataReport:
     Raises `DataError` for an unknown format or a folder that does not exist; everything that is
     wrong inside is in the report.
     """
-    name, _ = split_spec(spec, FORMATS)
+    name = spec.partition(":")[0]
+    if name in restoration.FORMATS:
+        restoration.split_view(spec)
+    else:
+        split_spec(spec, FORMATS)
     kind = next(kind for kind in _KINDS if name in kind.formats)
     report = DataReport(spec, kind.unit)
     for split in kind.splits:
@@ -132,6 +141,27 @@ def _boxes(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
     return report
 
 
+def _frames(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
+    data = restoration.open_restoration(spec, split)
+    report = SplitReport(split)
+    for clip in data.clips:
+        reads = clip.windows(1, 1)
+        while True:
+            try:
+                read = next(reads, None)
+                if read is None:
+                    break
+                (image,) = read()
+            except DataError as error:
+                report.unreadable.append(str(error))
+                continue
+            report.pictures += 1
+            report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
+            if on_picture is not None:
+                on_picture(report.pictures, None)
+    return report
+
+
 def _files(spec: str, split: str, on_picture: OnPicture | None) -> SplitReport:
     data = classification.open_classification(spec, split)
     report = SplitReport(split, len(data), classes=data.counts())
@@ -161,4 +191,5 @@ _KINDS = (
     _Kind(segmentation.FORMATS, "pixels", segmentation.SPLITS, _pixels),
     _Kind(detection.FORMATS, "boxes", ("train", "val"), _boxes),
     _Kind(classification.FORMATS, "files", ("train", "val", "test"), _files),
+    _Kind(restoration.FORMATS, "frames", restoration.SPLITS, _frames),
 )

@@ -1,4 +1,4 @@
-"""What a bundle computes: uint8 pictures in, the head's own maps out."""
+"""What a bundle computes: uint8 pictures in, the head's own maps or a picture out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _EXAMPLE = (2, 128, 160)
 
 
 def head_maps(model: Any, x: Tensor) -> tuple[Tensor, ...]:
-    """Outputs of a network's head for normalised N×3×H×W.
+    """Outputs of a network's head for normalised N×3×H×W, or N×3k×H×W where it takes k pictures.
 
     A segmentation network has `head_logits` (one map), and so has a classifier (N×classes); a
-    detector has `raw_heads` (one per level). Raises `InputError` for any other, and for networks
-    that take clips: bundles take pictures.
+    detector has `raw_heads` (one per level), a network that makes pictures `head_picture`. Raises
+    `InputError` for any other, and for networks that take clips: bundles take pictures.
     """
     if getattr(model, "clip_frames", 0):
         raise InputError(
@@ -33,24 +33,32 @@ def head_maps(model: Any, x: Tensor) -> tuple[Tensor, ...]:
         )
     if hasattr(model, "head_logits"):
         return (model.head_logits(x),)
+    if hasattr(model, "head_picture"):
+        return (model.head_picture(x),)
     if hasattr(model, "raw_heads"):
         return tuple(model.raw_heads(x))
     raise InputError(
-        f"a {type(model).__name__} cannot be exported: it has neither head_logits nor raw_heads"
+        f"a {type(model).__name__} cannot be exported: it has neither head_logits nor raw_heads "
+        "nor head_picture"
     )
 
 
+def planes_of(model: Any) -> int:
+    """Planes of a network's input: three for each picture that it takes."""
+    return 3 * int(getattr(model, "pictures", 1))
+
+
 class BundleGraph(nn.Module):
-    """uint8 N×H×W×3 RGB to the head's maps, with the normalisation inside."""
+    """uint8 N×H×W×3k RGB of k pictures to the head's maps, with the normalisation inside."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.input_spec = input_spec_of(model)
-        example = torch.rand(1, 3, *_EXAMPLE[1:])
+        example = torch.rand(1, planes_of(model), *_EXAMPLE[1:])
         self.model = fold_batch_norms(model, head_maps, example)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """Head maps of N×H×W×3 uint8."""
+        """Head maps of N×H×W×3k uint8."""
         x = self.input_spec.normalised(pictures.permute(0, 3, 1, 2).float())
         return head_maps(self.model, x)
 
@@ -63,11 +71,12 @@ def to_onnx(model: nn.Module) -> bytes:
     That the trace holds for other sizes is proved afterwards (see `export.parity`).
     """
     graph = BundleGraph(model).eval()
-    pictures = torch.randint(0, 256, (*_EXAMPLE, 3), dtype=torch.uint8)
+    pictures = torch.randint(0, 256, (*_EXAMPLE, planes_of(model)), dtype=torch.uint8)
     with torch.inference_mode():
         outputs = graph(pictures)
     count = len(outputs)
-    names = ["logits"] if count == 1 else [f"level{i}" for i in range(count)]
+    only = "picture" if hasattr(model, "head_picture") else "logits"
+    names = [only] if count == 1 else [f"level{i}" for i in range(count)]
     axes: dict[str, dict[int, str]] = {"pictures": {0: "n", 1: "height", 2: "width"}}
     for name, output in zip(names, outputs, strict=True):
         sides = {2: f"rows_{name}", 3: f"columns_{name}"} if output.ndim == 4 else {}

@@ -19,7 +19,7 @@ from litescene.runtime.bundle import Bundle, write_metadata
 
 DEFAULT_THRESHOLDS = {"score": 0.45, "iou": 0.5}
 _PROVENANCE = ("data", "recipe", "imported", "litescene", "torch", "commit")
-_ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class", "top")
+_ACCURACY = ("accuracy", "ap", "iou", "map", "mean_", "per_class", "top", "psnr", "ssim")
 """How the names of measured figures begin; a record of training also holds losses and times."""
 
 
@@ -75,6 +75,7 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         task, system = card["task"], card["model"]["name"]
         taxonomy = Taxonomy.from_dict(card["taxonomy"])
         height, width = card["size"]
+        finish = FINISH_OF_TASK[task]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"the checkpoint's card lacks what a bundle must say: {error}"
@@ -91,12 +92,14 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         system=system,
         taxonomy=taxonomy,
         size=(int(height), int(width)),
-        finish=FINISH_OF_TASK[task],
-        align_corners=getattr(model, "align_corners", False),
+        finish=finish,
+        align_corners=bool(getattr(model, "align_corners", False)),
         anchors=_plain_anchors(model) if detects else (),
         strides=tuple(int(s) for s in model.strides) if detects else (),
         thresholds=dict(card.get("thresholds", DEFAULT_THRESHOLDS)) if detects else {},
         crop_share=float(card.get("crop_share", 1.0)),
+        pictures=int(getattr(model, "pictures", 1)),
+        factor=int(getattr(model, "factor", 1)),
         provenance=provenance | {"exported": datetime.now(UTC).date().isoformat()},
         accuracy={name: v for name, v in result.items() if name.startswith(_ACCURACY)},
         license=license or card.get("license", ""),

@@ -3,9 +3,10 @@
 At three sizes and two batch sizes, on every exact engine that is installed, the outputs must
 differ from PyTorch's float32 by at most `TOLERANCE` of the largest output, and the decisions
 after the runtime's own last step must be those of PyTorch's: every label and every picture's class,
-unless two classes are closer than the tolerance; of the boxes 99 %, because one at the very
-threshold may flip. Where PyTorch finds no box, the threshold is lowered until it finds some
-(`score_with_boxes`). Probabilities of classes may differ by `TOLERANCE`.
+unless two classes are closer than the tolerance; every value of a restored picture, but for one
+level of 255 where it is rounded; of the boxes 99 %, because one at the very threshold may flip.
+Where PyTorch finds no box, the threshold is lowered until it finds some (`score_with_boxes`).
+Probabilities of classes may differ by `TOLERANCE`.
 
 A network that unpools puts a value where its window had the maximum, and which of two nearly equal
 values that was hangs on the last digits: some windows of every picture differ between any two
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from litescene.core import Contract, Image, MissingExtraError, ParityError
 from litescene.core.contract import TaskName
-from litescene.export.graph import head_maps
+from litescene.export.graph import head_maps, planes_of
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
 from litescene.media.fitting import centre_crop, resize
 from litescene.models.spec import input_spec_of
@@ -42,6 +43,7 @@ from litescene.runtime.engines import (
     installed,
 )
 from litescene.runtime.letterbox import Letterbox
+from litescene.runtime.restoration import picture_agreement, to_picture
 from litescene.runtime.segmentation import label_agreement, network_size
 from litescene.runtime.upsample import upsample_argmax
 
@@ -80,7 +82,7 @@ def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> d
     moved: list[tuple[float, int]] = []
     sizes = proof_sizes(bundle.contract)
     for size in sizes:
-        for batch in _batches(drawn, size):
+        for batch in _batches(drawn, size, planes_of(bundle.contract)):
             wanted = _torch_outputs(model, batch)
             for engine in engines:
                 given = engine.run(batch)
@@ -111,14 +113,21 @@ def prove(model: nn.Module, bundle: Bundle, pictures: Sequence[Image] = ()) -> d
     return result
 
 
-def _batches(pictures: Sequence[Image], size: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def _batches(
+    pictures: Sequence[Image], size: tuple[int, int], planes: int
+) -> Iterator[NDArray[np.uint8]]:
     """Batches of each of `BATCHES`; those of the largest hold every picture."""
     *small, largest = BATCHES
-    fitted = [fit(picture, size) for picture in pictures]
+    fitted = [_moving(fit(picture, size), planes) for picture in pictures]
     starts = [(count, 0) for count in small]
     starts += [(largest, start) for start in range(0, len(fitted), largest)]
     for count, start in starts:
         yield np.stack([fitted[(start + i) % len(fitted)] for i in range(count)])
+
+
+def _moving(picture: Image, planes: int) -> Image:
+    """H×W×`planes`: the picture, and it again as if the camera had moved, one after another."""
+    return np.concatenate([np.roll(picture, 3 * i, 1) for i in range(planes // 3)], 2)
 
 
 def bf16_agreement(bundle: Bundle, pictures: Sequence[Image]) -> float | None:
@@ -197,6 +206,7 @@ _SEEN: dict[TaskName, Callable[[Image, Contract], Image]] = {
     "segmentation": _resized,
     "detection": _letterboxed,
     "classification": _centre,
+    "restoration": lambda picture, contract: _moving(picture, planes_of(contract)),
 }
 
 
@@ -247,8 +257,8 @@ def _compare(
 ) -> tuple[float, int]:
     """Largest difference relative to the largest output, and the decisions that were compared.
 
-    The pixels of a segmentation, the boxes that PyTorch finds, the pictures of a classification.
-    Raises `ParityError`.
+    The pixels of a segmentation, the boxes that PyTorch finds, the pictures of a classification,
+    the values of a restored picture. Raises `ParityError`.
     """
     worst, decisions = 0.0, 0
     for have, want in zip(given, wanted, strict=True):
@@ -303,6 +313,17 @@ def _compare_classes(
     return 1
 
 
+def _compare_pictures(
+    given: Outputs, wanted: Sequence[Tensor], contract: Contract, size: Size, where: str
+) -> int:
+    planes = (wanted[0] * 255).round().clamp(0, 255).to(torch.uint8)
+    rounded = planes.permute(1, 2, 0).numpy()
+    apart = int(cv2.absdiff(to_picture(given[0]), rounded).max())
+    if apart > 1:
+        raise ParityError(f"{where}: a value of the picture differs from PyTorch's by {apart}")
+    return rounded.size
+
+
 def _compare_boxes(
     given: Outputs, wanted: Sequence[Tensor], contract: Contract, size: Size, where: str
 ) -> int:
@@ -321,6 +342,7 @@ _DECISIONS: dict[TaskName, Callable[[Outputs, Sequence[Tensor], Contract, Size, 
     "segmentation": _compare_labels,
     "detection": _compare_boxes,
     "classification": _compare_classes,
+    "restoration": _compare_pictures,
 }
 """Compares what follows from the outputs for one picture of that size; returns how much it was."""
 
@@ -364,6 +386,7 @@ _AGREEMENTS: dict[TaskName, Callable[[Outputs, Outputs, Contract], float | None]
         one, other, contract, *_thresholds(contract)
     ),
     "classification": lambda one, other, _: class_agreement(one, other),
+    "restoration": lambda one, other, _: picture_agreement(one, other),
 }
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from litescene.export.graph import planes_of
+
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
@@ -46,12 +48,15 @@ class Profile:
         return 2 * self.macs
 
 
-def profile(model: nn.Module, size: tuple[int, ...], channels: int = 3) -> Profile:
+def profile(model: nn.Module, size: tuple[int, ...], channels: int | None = None) -> Profile:
     """Count a network at (height, width), one for clips at (frames, height, width).
+
+    Without `channels` its input has the planes of the pictures that it takes.
 
     >>> profile(nn.Conv2d(3, 32, 3, 2, 1, bias=False), (640, 640))
     Profile(parameters=864, macs=88473600)
     """
+    planes = planes_of(model) if channels is None else channels
     names = {module: name for name, module in model.named_modules()}
     layers: dict[str, Layer] = {}
 
@@ -69,7 +74,7 @@ def profile(model: nn.Module, size: tuple[int, ...], channels: int = 3) -> Profi
     reference = next(model.parameters(), torch.empty(0))
     try:
         with torch.inference_mode():
-            model.eval()(torch.zeros(1, channels, *size, device=reference.device))
+            model.eval()(torch.zeros(1, planes, *size, device=reference.device))
     finally:
         model.train(was_training)
         for hook in hooks:

@@ -1,6 +1,6 @@
 """The zoo of networks. Importing it registers every variant."""
 
-from litescene.models import classification, detection, segmentation
+from litescene.models import classification, detection, restoration, segmentation
 from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
@@ -12,6 +12,7 @@ __all__ = [
     "detection",
     "list_models",
     "register",
+    "restoration",
     "segmentation",
     "variant",
 ]

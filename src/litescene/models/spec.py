@@ -27,10 +27,16 @@ class InputSpec:
     bgr: bool = False
 
     def normalised(self, pictures: Tensor) -> Tensor:
-        """N×3×H×W float, red, green, blue from 0 to 255, to the network's input."""
-        ordered = pictures[:, _REVERSED] if self.bgr else pictures
-        factor = ordered.new_tensor([1 / (255 * std) for std in self.std])
-        offset = ordered.new_tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)])
+        """N×3×H×W float, red, green, blue from 0 to 255, to the network's input.
+
+        Or N×3k×H×W: k pictures, one after another.
+        """
+        count = int(pictures.shape[1]) // 3
+        order = [3 * i + plane for i in range(count) for plane in _REVERSED]
+        ordered = pictures[:, order] if self.bgr else pictures
+        offsets = [-m / s for m, s in zip(self.mean, self.std, strict=True)]
+        factor = ordered.new_tensor([1 / (255 * std) for std in self.std] * count)
+        offset = ordered.new_tensor(offsets * count)
         return ordered * factor[:, None, None] + offset[:, None, None]
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from litescene.ops.depthwise import DepthwiseConv2d, depthwise_conv2d
 from litescene.ops.dilated import DilatedConv2d, dilated_conv2d
 from litescene.ops.prelu import PReLU, prelu
+from litescene.ops.warp import warp
 
 __all__ = [
     "DepthwiseConv2d",
@@ -11,4 +12,5 @@ __all__ = [
     "depthwise_conv2d",
     "dilated_conv2d",
     "prelu",
+    "warp",
 ]

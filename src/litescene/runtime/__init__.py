@@ -16,12 +16,15 @@ _HOME = {
     "default_threads": "engines",
     "Letterbox": "letterbox",
     "load": "predictors",
+    "Restorer": "restoration",
     "Segmenter": "segmentation",
     "network_size": "segmentation",
     "ShippedBundle": "catalog",
     "find": "catalog",
     "detect_source": "annotate",
+    "interpolate_source": "restore",
     "segment_source": "annotate",
+    "upscale_source": "restore",
     "shipped": "catalog",
     "BoundedStream": "stream",
 }
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from litescene.runtime.engines import ENGINES, Engine, create_engine, default_threads
     from litescene.runtime.letterbox import Letterbox
     from litescene.runtime.predictors import load
+    from litescene.runtime.restoration import Restorer
+    from litescene.runtime.restore import interpolate_source, upscale_source
     from litescene.runtime.segmentation import Segmenter, network_size
     from litescene.runtime.stream import BoundedStream
 
@@ -46,16 +51,19 @@ __all__ = [
     "Detector",
     "Engine",
     "Letterbox",
+    "Restorer",
     "Segmenter",
     "ShippedBundle",
     "create_engine",
     "default_threads",
     "detect_source",
     "find",
+    "interpolate_source",
     "load",
     "network_size",
     "segment_source",
     "shipped",
+    "upscale_source",
     "write_metadata",
 ]
 

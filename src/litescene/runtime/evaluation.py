@@ -12,9 +12,11 @@ from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
 from litescene.metrics.classification import TopAccuracy, known_classes
 from litescene.metrics.detection import BoxTruth, DetectionMetric
+from litescene.metrics.image_quality import ImageQuality
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.runtime.classification import Classifier
 from litescene.runtime.detection import Detector
+from litescene.runtime.restoration import Restorer
 from litescene.runtime.segmentation import Segmenter
 
 EVALUATION_SCORE, EVALUATION_IOU = 0.001, 0.6
@@ -63,6 +65,16 @@ def evaluate_classifier(
     for image, label in samples:
         metric.add(classifier.probabilities(image)[None], table[[label]])
     return metric.to_dict()
+
+
+def evaluate_restorer(
+    restorer: Restorer, samples: Iterable[tuple[tuple[Image, ...], Image]]
+) -> dict[str, Any]:
+    """Mean PSNR and SSIM over samples: the pictures that the restorer gets, and the true one."""
+    quality = ImageQuality()
+    for pictures, truth in samples:
+        quality.add(restorer(*pictures), truth)
+    return quality.to_dict()
 
 
 def common_labels(model: Taxonomy, data: Taxonomy) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""What segmenters and detectors share: a bundle, a picture in, an engine chosen at first use."""
+"""What all predictors share: a bundle, a picture in, an engine chosen at first use."""
 
 from __future__ import annotations
 

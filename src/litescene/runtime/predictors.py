@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from litescene.core.contract import TaskName
@@ -9,13 +10,15 @@ from litescene.runtime.bundle import Bundle
 from litescene.runtime.catalog import find
 from litescene.runtime.classification import Classifier
 from litescene.runtime.detection import Detector
+from litescene.runtime.restoration import Restorer
 from litescene.runtime.segmentation import Segmenter
 
-Predictor = Segmenter | Detector | Classifier
-_PREDICTORS: dict[TaskName, type[Segmenter] | type[Detector] | type[Classifier]] = {
+Predictor = Segmenter | Detector | Classifier | Restorer
+_PREDICTORS: dict[TaskName, Callable[..., Predictor]] = {
     "segmentation": Segmenter,
     "detection": Detector,
     "classification": Classifier,
+    "restoration": Restorer,
 }
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from litescene.data.doctor import FORMATS
 from litescene.data.location import split_spec
+from litescene.data.restoration import FORMATS as WITH_VIEWS
+from litescene.data.restoration import split_view
 from litescene.training.recipe import Recipe
 
 
@@ -29,6 +31,10 @@ def without_data_folders(plain: Any) -> Any:
 
 
 def _absolute(spec: str) -> str:
+    if spec.partition(":")[0] in WITH_VIEWS:
+        name, root, _ = split_view(spec)
+        _, at, view = spec.rpartition("/")[2].partition("@")
+        return f"{name}:{root.resolve()}{at}{view}"
     name, root = split_spec(spec, FORMATS)
     return f"{name}:{root.resolve()}"
 

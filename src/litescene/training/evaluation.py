@@ -75,8 +75,18 @@ def _classification(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
     return evaluate_classification(trained.model, data, view, trained.device, trained.taxonomy)
 
 
+def _restoration(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+    from litescene.data.restoration import open_restoration
+    from litescene.training.tasks.restoration import evaluate_restoration
+
+    network: Any = trained.model
+    pictures = open_restoration(spec, split, int(network.pictures))
+    return evaluate_restoration(trained.model, pictures, trained.device)
+
+
 _EVALUATIONS: dict[str, Callable[[_Trained, str, str], dict[str, Any]]] = {
     "segmentation": _segmentation,
     "detection": _detection,
     "classification": _classification,
+    "restoration": _restoration,
 }

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling.exponential import Masks
 from litescene.ops.pooling.weighting import choice
-from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
+from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
 
 Normalize = Literal["sum", "mean"]
 
@@ -25,7 +25,8 @@ def ada_unpool(
     """Spread pooled values over the windows' tiles: β·y·eDSCW's weights + (1 - β)·y·eM's.
 
     y is N×C×out and is brought to the size of the masks by area, which repeats every value over
-    its tile where the masks are those of y's own windows. `sum` is the released behaviour: a tile
+    its tile where the masks are those of y's own windows (a traced graph takes that for granted,
+    and is good for any size). `sum` is the released behaviour: a tile
     sums to y, so that a constant comes back divided by the elements of a window; `mean` multiplies
     by them, and a constant comes back itself. The result has the size of the masks: that of the
     input where windows neither overlap nor leave gaps; for the others see `ada_unpool_into`.
@@ -53,8 +54,11 @@ def _on_tiles(y: Tensor, masks: Masks, beta: float | Tensor) -> Tensor:
             f"masks of shapes {size} and {tuple(masks.largest.shape)} do not fit a tensor of shape "
             f"{tuple(y.shape)}: images, channels and dimensions must be the same"
         )
+    # Where every value fills a tile, repeating it is the same as by area: faster, and exported.
+    tiled = traced() or all(o and m % o == 0 for m, o in zip(size[2:], y.shape[2:], strict=True))
+    mode = "nearest" if tiled else "area"
     similar, largest = (
-        F.interpolate(part, size=size[2:], mode="area") for part in (beta * y, (1 - beta) * y)
+        F.interpolate(part, size=size[2:], mode=mode) for part in (beta * y, (1 - beta) * y)
     )
     return similar * masks.similar.clamp(0, 1) + largest * masks.largest.clamp(0, 1)
 

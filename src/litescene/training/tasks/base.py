@@ -180,6 +180,7 @@ _TASKS: dict[TaskName, str] = {
     "segmentation": "SegmentationTask",
     "detection": "DetectionTask",
     "classification": "ClassificationTask",
+    "restoration": "RestorationTask",
 }
 """The class of each task, in the file of its name."""
 

@@ -1,0 +1,58 @@
+"""AdaPool with its weights and AdaUnPool as a graph of standard operators, for any size."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from litescene.ops.pooling import AdaPool, AdaUnPool, Masks, ada_unpool
+
+
+class ThereAndBack(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool, self.unpool = AdaPool(2, channels=3), AdaUnPool()
+        nn.init.normal_(self.pool.logit)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, masks, beta = self.pool.with_masks(x)
+        back: Tensor = self.unpool(2 * y, masks, beta)
+        return back
+
+
+def test_the_way_there_and_back_exports_for_any_size(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    network, file = ThereAndBack().eval(), tmp_path / "back.onnx"
+    with warnings.catch_warnings():
+        # of the exporter that bundles are made with, of sizes that it sees, and of slices
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding")
+        torch.onnx.export(
+            network, (torch.randn(2, 3, 8, 12),), file, input_names=["x"],
+            dynamic_axes={"x": {0: "n", 2: "h", 3: "w"}}, opset_version=17, dynamo=False,
+        )  # fmt: skip
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for shape in ((2, 3, 8, 12), (1, 3, 10, 6), (3, 3, 64, 2)):
+        x = torch.randn(shape)
+        (found,) = session.run(None, {"x": x.numpy()})
+        with torch.inference_mode():
+            np.testing.assert_allclose(found, network(x).numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(4, 6), (8, 9), (5, 7), (12, 2)])
+def test_values_come_to_the_masks_size_by_area_whether_or_not_they_fill_tiles(
+    size: tuple[int, int],
+) -> None:
+    y = torch.randn(2, 3, 4, 3, dtype=torch.float64)
+    similar, largest = torch.rand(2, 2, 3, *size, dtype=torch.float64)
+    found = ada_unpool(y, Masks(similar, largest), 0.25)
+    area = F.adaptive_avg_pool2d(y, size)
+    torch.testing.assert_close(found, 0.25 * area * similar + 0.75 * area * largest)
