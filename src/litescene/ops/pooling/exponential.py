@@ -35,9 +35,9 @@ from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling import fused, weighting
-from litescene.ops.pooling.layer import PoolLayer, as_given, precise
+from litescene.ops.pooling.layer import PoolLayer, as_given, per_output, precise
 from litescene.ops.pooling.weighting import EM, SIMILAR, Distance, Inside, Over, Similarity, choice
-from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
+from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
 
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
@@ -236,37 +236,8 @@ def _ada(
 
 
 def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
-    """β as a tensor that broadcasts to N×C×out.
-
-    An `OperatorError` is raised if it does not, or leaves [0, 1]; not while a graph is traced.
-    """
-    precise = torch.promote_types(x.dtype, torch.float32)
-    if isinstance(beta, Tensor):
-        share = beta.to(x.device, precise)
-    else:
-        share = x.new_full((), beta, dtype=precise)
-    if traced() or torch.compiler.is_compiling():
-        return share
-    if share.numel() == 1:
-        share = share.reshape(())
-    out = (int(x.shape[1]), *windows.output_size(tuple(x.shape[2:])))
-    if not _broadcasts(tuple(share.shape), out):
-        raise OperatorError(
-            f"beta of shape {tuple(share.shape)} does not fit the output, channels first: {out}"
-        )
-    values = share.detach()
-    if not bool(((values >= 0) & (values <= 1)).all()):
-        raise OperatorError(
-            f"beta is in [0, 1], not {float(values.min()):g} to {float(values.max()):g}"
-        )
-    return share
-
-
-def _broadcasts(shape: tuple[int, ...], out: tuple[int, ...]) -> bool:
-    if len(shape) > len(out):
-        return False
-    pairs = zip(reversed(shape), reversed(out), strict=False)
-    return all(have in (1, want) for have, want in pairs)
+    """β as a tensor that broadcasts to N×C×out; see `per_output`."""
+    return per_output("beta", beta, x, windows)
 
 
 def _tiles(weights: Tensor, windows: Windows) -> Tensor:
@@ -304,6 +275,8 @@ class AdaPool(PoolLayer):
     per position with the output's size, for which inputs are expected: for others β is resized
     linearly. It begins at 0.5.
     """
+
+    operator = staticmethod(ada_pool)
 
     def __init__(
         self,
