@@ -54,6 +54,8 @@ def onnx_outputs(
         # of the exporter that bundles are made with, and of slices that runtimes compute
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding")
+        # of PyTorch's own layers, which look at sizes; that others fit is what callers compare
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             network, (inputs[0],), file, input_names=["x"], dynamic_axes=axes,
             opset_version=18, dynamo=False,

@@ -308,6 +308,8 @@ class AdaPool(PoolLayer):
     def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
         how = {k: v for k, v in self.options.items() if k not in ("over", "grad")}
         windows = windows_for(x, *self.windows, **how)
+        if not self.positions:  # the output's size, no number while a graph is traced, is not asked
+            return windows, self.beta(windows.kernel)
         return windows, self.beta(windows.output_size(tuple(x.shape[2:])))
 
     def _weights(self) -> tuple[Over, Gradient]:

@@ -29,7 +29,7 @@ from litescene.ops.pooling import weighting
 from litescene.ops.pooling.classic import averages, maxima
 from litescene.ops.pooling.layer import PoolLayer, as_given, per_output, precise
 from litescene.ops.pooling.weighting import Inside, choice, counted
-from litescene.ops.pooling.windows import Size, elements, per_axis, windows_for
+from litescene.ops.pooling.windows import Size, elements, per_axis, traced, windows_for
 
 Form = Literal["symmetric", "asymmetric"]
 
@@ -79,12 +79,12 @@ def gated_pool(
     Raises `OperatorError` for a gate of another shape.
     """
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
-    each = (1, int(x.shape[1]))
     shape = tuple(gate.shape)
-    if shape != windows.kernel and (shape[0] not in each or shape[1:] != windows.kernel):
-        raise OperatorError(
-            f"gate of shape {shape} does not fit kernel {windows.kernel} and {each[1]} channels"
-        )
+    per_channel = shape[1:] == windows.kernel
+    if not per_channel and shape != windows.kernel:
+        raise OperatorError(f"gate of shape {shape} does not fit the kernel {windows.kernel}")
+    if per_channel and not traced() and shape[0] not in (1, x.shape[1]):
+        raise OperatorError(f"gate of shape {shape} does not fit x of shape {tuple(x.shape)}")
     v = precise(x)
     taken, inside = elements(v, windows)
     rows = gate.to(v).reshape(1, -1, windows.count, *(1,) * (x.ndim - 2))
@@ -156,7 +156,7 @@ def lip_pool(
     """
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
     shape = tuple(logits.shape)
-    if shape not in (tuple(x.shape), (x.shape[0], 1, *x.shape[2:])):
+    if not traced() and shape not in (tuple(x.shape), (x.shape[0], 1, *x.shape[2:])):
         raise OperatorError(f"logits of shape {shape} do not fit x of shape {tuple(x.shape)}")
     v, inside = elements(precise(x), windows)
     weights = weighting.softmax(elements(precise(logits), windows)[0], inside)
@@ -270,11 +270,16 @@ class SimplifiedLogits(nn.Module):
     def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
         convolution: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
-        norm: Any = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)[dims - 1]
         self.conv = convolution(channels, channels, 3, padding=1, bias=False)
-        self.norm = norm(channels, affine=True)
         nn.init.zeros_(self.conv.weight)
+        self.gain = nn.Parameter(torch.ones(channels, *(1,) * dims))
+        self.bias = nn.Parameter(torch.zeros(channels, *(1,) * dims))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to the same shape."""
-        return LARGEST_LOGIT * torch.sigmoid(self.norm(self.conv(x)))
+        y = self.conv(x)
+        # Written out: PyTorch's instance norm exports with a warning that it trains.
+        axes = tuple(range(2, y.ndim))
+        y = y - y.mean(axes, keepdim=True)
+        y = y / (y.square().mean(axes, keepdim=True) + 1e-5).sqrt()
+        return LARGEST_LOGIT * torch.sigmoid(self.gain * y + self.bias)
