@@ -14,10 +14,10 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from litescene.core import RecipeError
+from litescene.core import InputError, RecipeError
 from litescene.core.contract import TaskName
-from litescene.models import create_model, list_models, variant
-from litescene.training.recipe import OptimizerSection, Recipe, Section, validated
+from litescene.models import create_model, list_models, replace_pools, variant
+from litescene.training.recipe import ModelSection, OptimizerSection, Recipe, Section, validated
 
 Made = TypeVar("Made")
 Batch = Any
@@ -117,8 +117,8 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     """The recipe's network for so many classes, in channels-last memory.
 
     Raises `UnknownNameError` for an unknown network and `RecipeError`, naming the key, for a
-    network of another task, unknown options, wrong values and a `num_classes` that contradicts
-    the data.
+    network of another task, unknown options, wrong values, a `num_classes` that contradicts
+    the data, and a pooling that does not exist or cannot take the place of the network's own.
     """
     name, options = recipe.model.name, dict(recipe.model.options)
     chosen = variant(name)
@@ -136,6 +136,8 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
             "classes; leave it out"
         )
     network: Any = create_model(name, **checked)
+    if recipe.model.pool is not None:
+        _replace_pools(network, recipe.model)
     layout = torch.channels_last_3d if takes_clips(network) else torch.channels_last
     prepared: nn.Module = network.to(memory_format=layout)
     return prepared
@@ -144,6 +146,13 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
 def takes_clips(network: Any) -> bool:
     """Whether a network takes clips, N×3×T×H×W, in place of pictures."""
     return bool(getattr(network, "clip_frames", 0))
+
+
+def _replace_pools(network: nn.Module, section: ModelSection) -> None:
+    try:
+        replace_pools(network, str(section.pool), **section.pool_options)
+    except InputError as error:
+        raise RecipeError(f"model.pool = '{section.pool}' in {section.name}: {error}") from error
 
 
 def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
