@@ -102,7 +102,7 @@ def _on(
     choice("backend", backend, Backend)
     choice("grad", grad, Gradient)
     reference = (_em, _edscw, _both)[mode - 1]
-    if backend == "reference" or not fused.takes(x):
+    if backend == "reference" or not fused.takes(x, windows):
         return reference(x, beta, windows, grad)
     twice = functools.partial(reference, grad=grad)
     return _as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice), x)
