@@ -17,7 +17,6 @@ import triton.language as tl
 
 from litescene.ops.pooling.triton_kernel import (
     EM,
-    FAR,
     LEAST,
     LOG2E,
     SIMILAR,
@@ -38,15 +37,42 @@ from litescene.ops.pooling.triton_kernel import (
     _top,
 )
 
+NONE = tl.constexpr(1e-9)  # part of an element below which a mean counts as 0
+
 
 @triton.jit
 def _ratio(v, over):
-    """u, r, s and exp(s) of an element, by the inverse of its window's mean, 0 for a mean of 0."""
-    u = tl.clamp(v * over, -FAR, FAR, propagate_nan=tl.PropagateNan.ALL)
+    """u, r, s/2 and exp(s) of an element, by the inverse of its window's mean."""
+    u = v * over
     r = _inverse(u * u + 1)
-    s = 2 * tl.abs(u) * r
+    half = tl.abs(u) * r
     zeros = (v == 0) & (over == 0)  # which are alike
-    return u, r, s, tl.exp2(tl.where(zeros, 1.0, s) * LOG2E)
+    return u, r, half, tl.exp2(tl.where(zeros, LOG2E, half * (2 * LOG2E)))
+
+
+@triton.jit
+def _turn(v, u, r, f, u_mean):
+    """exp(s)·(u - ū)·p, in which the weight changes."""
+    slope = r * (4 * r - 2)
+    slope = tl.where(v == 0, 0.0, tl.where(u > 0, slope, -slope))
+    return f * (u - u_mean) * slope
+
+
+@triton.jit
+def _over(values, inside, WHOLE: tl.constexpr, HALF: tl.constexpr):
+    """The inverse of the mean, and the mean.
+
+    0 where the mean is 0, or so small against the elements that their ratio has no digit left.
+    """
+    big = tl.abs(values[0])
+    for i in tl.static_range(1, len(values)):
+        big = tl.maximum(big, tl.abs(values[i]))
+    total = _sum(values, not HALF)
+    size = tl.abs(total)
+    none = size < tl.maximum(big * NONE, LEAST)
+    count = _count(inside, WHOLE)
+    inverse = _inverse(tl.where(none, 1.0, size)) * count
+    return tl.where(none, 0.0, tl.where(total < 0, -inverse, inverse)), total * (1 / count)
 
 
 @triton.jit
@@ -72,26 +98,23 @@ def _known(values, inside, g, beta, MODE: tl.constexpr, EXACT: tl.constexpr, WHO
         # The difference is 0, or NaN in a window with -∞, whose weight is 0.
         known += (top, largest, g * (1 - beta) * inverse + (largest - largest))
     if SIMILAR & MODE:
-        count = _count(inside, WHOLE)
-        mean = _sum(values, not HALF) / count
-        none = tl.abs(mean) < LEAST
-        over = tl.where(none, 0.0, 1 / tl.where(none, 1.0, mean))
-        f_sum, f_dot, u_dot, q_sum, q_dot = nothing, nothing, nothing, nothing, nothing
+        over, mean = _over(values, inside, WHOLE, HALF)
+        f_sum, u_dot = nothing, nothing
         for i in tl.static_range(len(values)):
-            u, r, s, f = _ratio(values[i], over)
+            u, _, _, f = _ratio(values[i], over)
             f = _counted(f, inside[i], 0.0, WHOLE)
-            q = f * s * (2 * r - 1)
             f_sum += f
-            f_dot += f * values[i]
             u_dot += f * u
-            q_sum += q
-            q_dot += q * u
         inverse = _inverse(f_sum)
-        similar = f_dot * inverse
-        factor, u_mean = g * beta * inverse, u_dot * inverse
+        u_mean, factor = u_dot * inverse, g * beta * inverse
+        similar = u_mean * mean
         addend = nothing
         if EXACT:
-            addend = factor * (u_mean * q_sum - q_dot) / count
+            for i in tl.static_range(len(values)):
+                u, r, _, f = _ratio(values[i], over)
+                turn = _turn(values[i], u, r, f, u_mean)
+                addend += _counted(turn * u, inside[i], 0.0, WHOLE)
+            addend = addend * factor * (-1 / _count(inside, WHOLE))
         known += (over, u_mean, factor, addend)
     return known, g * (similar - largest)
 
@@ -108,12 +131,9 @@ def _pull(v, known, MODE: tl.constexpr, EXACT: tl.constexpr, NARROW: tl.constexp
     if SIMILAR & MODE:
         at: tl.constexpr = len(known) - 4
         u, r, _, f = _ratio(v, known[at])
-        f = f * known[at + 2]
         if EXACT:
-            slope = 2 * r * (2 * r - 1)
-            slope = tl.where(u > 0, slope, tl.where(u < 0, -slope, 0.0))
-            f = f * (1 + (u - known[at + 1]) * slope) + known[at + 3]
-        found += f
+            f = f + _turn(v, u, r, f, known[at + 1])
+        found += f * known[at + 2] + known[at + 3]
     return found
 
 
@@ -211,7 +231,7 @@ def survey(x, g, share, kept, to_beta, count, planes, channels, parts, size, out
 
 
 @triton.jit
-def _covering(position, j: tl.constexpr, axis: tl.constexpr, out, SHAPE: tl.constexpr):
+def _covering(position, j, axis: tl.constexpr, out, SHAPE: tl.constexpr):
     """The j-th last window that may hold a position along an axis, and whether it does."""
     begin = position + SHAPE[2][axis]
     window = begin // SHAPE[1][axis] - j
@@ -233,15 +253,16 @@ def gather(x, kept, to_x, count, planes, channels, parts, size, out, SHAPE: tl.c
     at = _offset(place, place[1], place[2], place[4], size, channels, ALIGN, LAST)
     v = tl.load(x + at, exists, 0.0).to(tl.float32)
     total = tl.zeros_like(v)
-    for k in tl.static_range(COVER[0] * COVER[1] * COVER[2]):
-        deep, in_deep = _covering(place[1], k // (COVER[1] * COVER[2]), 0, out, SHAPE)
-        high, in_high = _covering(place[2], k // COVER[2] % COVER[1], 1, out, SHAPE)
-        column, in_row = _covering(place[4], k % COVER[2], 2, out, SHAPE)
-        holds = exists & in_deep & in_high & in_row
-        window = kept + _offset(place, deep, high, column, out, channels, ALIGN, LAST)
-        known = ()
-        for _ in tl.static_range(numbers):
-            known += (tl.load(window, holds, 0.0),)
-            window += count
-        total += tl.where(holds, _pull(v, known, MODE, EXACT, narrow), 0.0)
+    for k in range(COVER[0] * COVER[1]):
+        deep, in_deep = _covering(place[1], k // COVER[1], 0, out, SHAPE)
+        high, in_high = _covering(place[2], k % COVER[1], 1, out, SHAPE)
+        for j in tl.static_range(COVER[2]):
+            column, in_row = _covering(place[4], j, 2, out, SHAPE)
+            holds = exists & in_deep & in_high & in_row
+            window = kept + _offset(place, deep, high, column, out, channels, ALIGN, LAST)
+            known = ()
+            for _ in tl.static_range(numbers):
+                known += (tl.load(window, holds, 0.0),)
+                window += count
+            total += tl.where(holds, _pull(v, known, MODE, EXACT, narrow), 0.0)
     tl.store(to_x + at, total.to(to_x.dtype.element_ty), exists)

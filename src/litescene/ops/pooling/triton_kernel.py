@@ -32,11 +32,11 @@ FAR = tl.constexpr(1e9)  # |u| beyond which s is 0 in float32; its square is fin
 
 @triton.jit
 def _aligned(size, ALIGN: tl.constexpr, LAST: tl.constexpr):
-    """A size whose last length is known to be a multiple; with channels last they matter."""
-    if LAST:
-        return size
-    else:
-        return size[0], size[1], size[2] // ALIGN * ALIGN
+    """A size whose last length is known to be a multiple; with channels last their number is."""
+    length = size[2]
+    if not LAST:
+        length = length // ALIGN * ALIGN
+    return size[0], size[1], length
 
 
 @triton.jit
@@ -75,17 +75,19 @@ def _place(out, parts, channels, UNIT: tl.constexpr, PIECES: tl.constexpr, LAST:
 def _exists(place, planes, out, channels, LAST: tl.constexpr):
     """Which positions of a block there are."""
     if LAST:
-        return (place[0] < planes) & (place[5] < channels)
-    return (place[0] < planes) & (place[4] < out[2])
+        within = place[5] < channels
+    else:
+        within = place[4] < out[2]
+    return (place[0] < planes) & within
 
 
 @triton.jit
 def _offset(place, deep, high, column, size, channels, ALIGN: tl.constexpr, LAST: tl.constexpr):
-    """Of a position in a tensor of this size; its last factor tells of the alignment."""
-    row = (place[0] * size[0] + deep) * size[1] + high
+    """Of a position in a tensor of this size."""
+    at = ((place[0] * size[0] + deep) * size[1] + high) * size[2] + column
     if LAST:
-        return (row * size[2] + column) * (channels // ALIGN * ALIGN) + place[5]
-    return row * size[2] + column
+        at = at * (channels // ALIGN * ALIGN) + place[5]
+    return at
 
 
 @triton.jit
@@ -93,8 +95,10 @@ def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.c
               WHOLE: tl.constexpr, LAST: tl.constexpr, ALIGN: tl.constexpr, UNIT: tl.constexpr):  # fmt: skip
     """The windows' elements in float32 (0 outside the input), and which are inside.
 
-    `PAIRS`, for a stride of two along the contiguous axis: neighbours come by one contiguous load.
+    `PAIRS`, for a stride of two along the contiguous axis: neighbours at even columns come by one
+    contiguous load.
     """
+    FIRST: tl.constexpr = -(SHAPE[2][2] % 2) if PAIRS else 0
     values, inside = (), ()
     begin = place[4] * SHAPE[1][2] - SHAPE[2][2]
     known = place[0] < planes
@@ -103,7 +107,7 @@ def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.c
     for k in tl.static_range(SHAPE[0][0] * SHAPE[0][1]):
         deep, high = _row(place, k, SHAPE)
         row = _row_inside(known, deep, high, size, WHOLE)
-        for j in tl.static_range(0, SHAPE[0][2], 2 if PAIRS else 1):
+        for j in tl.static_range(FIRST, SHAPE[0][2], 2 if PAIRS else 1):
             if PAIRS:
                 pair = place[3] * 2 + (tl.arange(0, 2 * UNIT)[None, :] + (j - SHAPE[2][2]))
                 both = tl.load(
@@ -111,8 +115,9 @@ def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.c
                     _column_inside(row, pair, size, WHOLE), 0.0,
                 )  # fmt: skip
                 even, odd = tl.split(tl.reshape(both, (both.shape[0], UNIT, 2)))
-                values += (even.to(tl.float32),)
-                inside += (_column_inside(row, begin + j, size, WHOLE),)
+                if j >= 0:
+                    values += (even.to(tl.float32),)
+                    inside += (_column_inside(row, begin + j, size, WHOLE),)
                 if j + 1 < SHAPE[0][2]:
                     values += (odd.to(tl.float32),)
                     inside += (_column_inside(row, begin + (j + 1), size, WHOLE),)

@@ -101,11 +101,16 @@ class Layout:
         return self.planes * math.prod(self.out) * (self.channels if self.last else 1)
 
     @property
-    def pairs(self) -> int:
-        """Elements along a contiguous row if two neighbours are to be loaded at once, else 0."""
+    def pairs(self) -> bool:
+        """Whether two neighbours along a row are to be loaded at once."""
         kernel, stride, _, dilation = self.shape
-        at_once = not self.last and stride[2] == 2 and dilation[2] == 1 and kernel[2] > 1
-        return kernel[2] if at_once else 0
+        even = not self.last and stride[2] == 2 and self.size[2] % 2 == 0
+        return even and dilation[2] == 1 and kernel[2] > 1
+
+    @property
+    def rows_apart(self) -> bool:
+        """Whether `pairs` share nothing, and begin with the row."""
+        return self.pairs and self.shape[0][2] == 2 and self.shape[2][2] == 0
 
     def folded(self) -> Layout:
         """The same windows with depths or rows as planes, which spares divisions.
@@ -164,15 +169,10 @@ def _unit(length: int) -> int:
     return min((16, 8, 4), key=lambda unit: math.ceil(length / unit) * unit)
 
 
-def _elements(layout: Layout, narrow: bool, most: int) -> int:
-    """Windows of a program: as many as their elements leave registers for."""
-    count = math.prod(layout.shape[0])
-    least = 32 * _WARPS
-    if count > 32:
-        return least
-    if count > 8:
-        return least * 2
-    return min(most, least * (8 if narrow else 4))
+def _elements(layout: Layout, most: int) -> int:
+    """Windows of a program: `most` for four elements, and fewer where they need more registers."""
+    fewer = math.prod(layout.shape[0]) / 4
+    return max(32 * _WARPS, min(most, 1 << int(math.log2(most / fewer))))
 
 
 def _shares(beta: Tensor, out: tuple[int, ...]) -> Tensor:
@@ -193,18 +193,19 @@ def _over_windows(
     """Blocks of windows, and the arguments that all kernels over windows have."""
     if share.numel() == 1:
         layout = layout.folded()
-    narrow = x.dtype == torch.float16
-    blocks = Blocks.of(layout, layout.out, _elements(layout, narrow, most))
-    align = math.gcd(layout.channels if layout.last else layout.size[2], 16)
-    # A thread stores as many windows as one load brings it; with more of them, they would have to
-    # go through shared memory.
-    align_out = math.gcd(layout.out[2], 8 // x.element_size()) if pairs else 1
+    blocks = Blocks.of(layout, layout.out, _elements(layout, most))
+    align, align_out = layout.channels, 1
+    if not layout.last:
+        # All loads are to be equally wide, and stores as wide as what a thread has of a load: else
+        # values go from thread to thread through shared memory.
+        align = layout.size[2] if layout.rows_apart else 2 - layout.size[2] % 2
+        align_out = math.gcd(layout.out[2], 8 // x.element_size()) if layout.rows_apart else 1
     return blocks, {
         "planes": layout.planes, "channels": layout.channels, "parts": blocks.parts,
         "size": layout.size, "out": layout.out, "SHAPE": layout.shape, "MODE": mode,
         "PAIRS": pairs, "WHOLE": layout.whole, "LAST": layout.last,
         "PER_CHANNEL": share.shape[0] > 1, "PER_POSITION": share.shape[1] > 1,
-        "ALIGN": align, "ALIGN_OUT": align_out, "UNIT": blocks.unit, "PIECES": blocks.pieces,
+        "ALIGN": math.gcd(align, 16), "ALIGN_OUT": align_out, "UNIT": blocks.unit, "PIECES": blocks.pieces,
         "WIDE": layout.windows * _NUMBERS[mode] > _NARROW or x.numel() > _NARROW,
     }  # fmt: skip
 
@@ -217,7 +218,7 @@ def forward(x: Tensor, beta: Tensor, windows: Windows, mode: int) -> Tensor:
     out = windows.output_size(tuple(x.shape[2:]))
     y = _like(x, out)
     share = _shares(beta, out)
-    blocks, given = _over_windows(layout, share, mode, x, 1024, layout.pairs > 1)
+    blocks, given = _over_windows(layout, share, mode, x, 2048 // x.element_size(), layout.pairs)
     if blocks.total:
         with _on(x):
             triton_kernel.forward[(blocks.programs,)](x, y, share, **given, **_HOW)
@@ -241,7 +242,7 @@ def _backward_apart(
 ) -> tuple[Tensor, Tensor]:
     from litescene.ops.pooling import triton_gradient
 
-    blocks, given = _over_windows(layout, share, mode, x, 512, layout.pairs == 2)
+    blocks, given = _over_windows(layout, share, mode, x, 512, layout.rows_apart)
     to_x = torch.empty_like(x) if layout.covers else torch.zeros_like(x)
     to_beta, per_piece = _beta_gradient(g, share, layout, blocks, how["LEARN"])
     if blocks.total:
@@ -257,13 +258,13 @@ def _backward_over(
 ) -> tuple[Tensor, Tensor]:
     from litescene.ops.pooling import triton_gradient
 
-    blocks, given = _over_windows(layout, share, mode, x, 512, layout.pairs > 1)
+    blocks, given = _over_windows(layout, share, mode, x, 512, layout.pairs)
     to_x = torch.empty_like(x)
     to_beta, per_piece = _beta_gradient(g, share, layout, blocks, how["LEARN"])
     kept = g.new_empty(_NUMBERS[mode], g.numel(), dtype=torch.float32)
     if not blocks.total:
         return to_x, to_beta[:0] if per_piece else to_beta
-    positions = Blocks.of(layout, layout.size, 512)
+    positions = Blocks.of(layout, layout.size, 256)
     cover = _each(lambda r, s: (r - 1) // s + 1, layout.reach, layout.shape[1])
     with _on(x):
         triton_gradient.survey[(blocks.programs,)](
