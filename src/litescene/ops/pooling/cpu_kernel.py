@@ -1,12 +1,12 @@
 """AdaPool, eM and eDSCW on the CPU, fused: x is read once, and alone kept for the gradient.
 
-Planes are contiguous. A row is first taken apart by the stride's remainders, so that one element of
-all windows of the row lies contiguously; then the steps of `lanes` go over up to 128 windows at a
-time. A plane belongs to one thread, which alone writes its part of the gradient: results do not
-depend on the number of threads.
+For planes that are contiguous: sixteen windows side by side in a row are computed at a time, see
+`lanes`. Rows that are no multiple of sixteen long have a last block that overlaps the one before;
+what both compute is the same. A plane belongs to one thread, which alone writes its part of the
+gradient: results do not depend on the number of threads.
 
 `shape` is the kernel, the stride, the padding and the dilation, three numbers each: depth, rows and
-columns.
+columns. β is `share`, see `transfer.share_of`: channels by positions.
 """
 
 from __future__ import annotations
@@ -14,222 +14,181 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from litescene.ops.pooling.lanes import (
-    _FAST,
-    BETA,
-    COUNT,
-    LANES,
-    POSITIVE,
-    ROWS,
+from litescene.ops.pooling.lanes import answer, pull
+from litescene.ops.pooling.transfer import add, fetch, places, put, share_of
+from litescene.ops.pooling.vectors import (
+    FAST,
+    INLINE,
     WIDTH,
-    answer,
-    begin,
-    exponentials,
-    keep_exponentials,
-    keep_likenesses,
-    likenesses,
-    prepare,
-    pull_exponentials,
-    pull_likenesses,
-    settle,
-    survey,
+    add_to,
+    all_of,
+    between,
+    keep,
+    load,
+    pointer,
+    store,
+    woven_high,
+    woven_low,
 )
-from litescene.ops.pooling.weighting import EM, SIMILAR
 
 
-@njit(**_FAST)
-def _spans(first, lanes, width, stride, taps, dilation, steps, spans, ranges):  # type: ignore[no-untyped-def]
-    """Where a block of windows reads a row.
+@njit(**FAST)
+def _blocks(width, windows, stride, padding, dilation, taps):  # type: ignore[no-untyped-def]
+    """The blocks of a row: first windows, whether windows are whole, and places in the row.
 
-    `spans[f]` are the steps q of remainder f whose column first + q·stride + f is in the row;
-    `ranges[j]` are where tap j of lane `low` lies, with `steps` steps per remainder, `low`, and for
-    how many lanes from there on it is in the row.
+    Tap j of a block has elements from `edges[block, j, 0]` up to `edges[block, j, 1]`.
     """
-    for f in range(stride):
-        spans[f, 0] = max(0, (-first - f + stride - 1) // stride)
-        spans[f, 1] = min(lanes + (taps - 1) * dilation // stride + 1,
-                          (width - first - f + stride - 1) // stride)  # fmt: skip
-    for j in range(taps):
-        f, q = j * dilation % stride, j * dilation // stride
-        low, high = max(0, spans[f, 0] - q), min(lanes, spans[f, 1] - q)
-        if low == 0 and high == lanes:
-            high = (lanes + WIDTH - 1) // WIDTH * WIDTH  # what is beyond is never looked at
-        ranges[j, 0], ranges[j, 1], ranges[j, 2] = f * steps + q + low, low, high - low
+    count = (windows + WIDTH - 1) // WIDTH
+    lefts, whole = np.zeros(count, np.int64), np.ones(count, np.bool_)
+    edges = np.zeros((count, taps, 2), np.int64)
+    for b in range(count):
+        lefts[b] = min(b * WIDTH, max(0, windows - WIDTH))
+        for j in range(taps):
+            first = lefts[b] * stride - padding + j * dilation
+            low = max(0, (stride - 1 - first) // stride)
+            high = min(WIDTH, (width - first + stride - 1) // stride)
+            edges[b, j, 0], edges[b, j, 1] = low, high
+            if low > 0 or high < min(WIDTH, windows):
+                whole[b] = False
+    return lefts, whole, edges
 
 
-@njit(**_FAST)
-def _apart(x, row, first, stride, spans, into, at, steps):  # type: ignore[no-untyped-def]
-    """Take the row from x[row] on apart: into[at + f·steps + q] = x[row + first + q·stride + f]."""
-    low, high = spans[0, 0], spans[0, 1]
-    if stride == 2:
-        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
-        source = (row + first + 2 * low) & POSITIVE
-        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
-        for q in range(n):
-            into[even + q] = x[source + 2 * q]
-            into[odd + q] = x[source + 2 * q + 1]
-    for f in range(stride):
-        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
-            into[at + f * steps + q] = x[row + first + q * stride + f]
-        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
-            into[at + f * steps + q] = x[row + first + q * stride + f]
+@njit(**INLINE)
+def _rows(plane, depth, height, width, zs, deep, ys, high, rows):  # type: ignore[no-untyped-def]
+    """Where the rows of a row of windows begin; answers how many they are."""
+    for i in range(deep):
+        for j in range(high):
+            rows[i * high + j] = ((plane * depth + zs[i]) * height + ys[j]) * width
+    return deep * high
 
 
-@njit(**_FAST)
-def _together(parts, at, steps, first, stride, spans, x, row):  # type: ignore[no-untyped-def]
-    """Add what `_apart` took apart to the row that begins at x[row]."""
-    low, high = spans[0, 0], spans[0, 1]
-    if stride == 2:
-        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
-        target = (row + first + 2 * low) & POSITIVE
-        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
-        for q in range(n):
-            x[target + 2 * q] += parts[even + q]
-            x[target + 2 * q + 1] += parts[odd + q]
-    for f in range(stride):
-        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
-            x[row + first + q * stride + f] += parts[at + f * steps + q]
-        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
-            x[row + first + q * stride + f] += parts[at + f * steps + q]
+@njit(**INLINE)
+def _elements(x, size, rows, count, columns, first, stride, dilation, edges, at, whole, taps, inside):  # type: ignore[no-untyped-def]
+    """The elements of a block whose first window begins at column `first`; how many of a window."""
+    for k in range(count):
+        for j in range(columns):
+            low, high, to = edges[at + 2 * j], edges[at + 2 * j + 1], (k * columns + j) * WIDTH
+            fetch(x, size, rows[k] + first + j * dilation, stride, low, high, taps, to)
+            if not whole:
+                store(inside, to, between(all_of(np.float32(1)), low, high))
+    return count * columns
 
 
-@njit(**_FAST)
-def _counts(ranges, columns):  # type: ignore[no-untyped-def]
-    """How many taps along the row each lane's window has."""
-    columns[:] = 0
-    for j in range(ranges.shape[0]):
-        for o in range(ranges[j, 1], ranges[j, 1] + ranges[j, 2]):
-            columns[o] += 1
-
-
-@njit(**_FAST)
-def _places(size, out, stride, padding, dilation, taps, found):  # type: ignore[no-untyped-def]
-    """Positions along an axis that window `out` has inside the input; answers how many."""
-    count = 0
-    for i in range(taps):
-        at = out * stride - padding + i * dilation
-        if 0 <= at < size:
-            found[count] = at
-            count += 1
-    return count
-
-
-@njit(**_FAST)
-def _share(a, share, plane, position, lanes):  # type: ignore[no-untyped-def]
-    """β of windows side by side: `share` is channels×positions, 1 where all have the same."""
-    c = plane % share.shape[0]
-    if share.shape[1] == 1:
-        for o in range(lanes):
-            a[BETA + o] = share[c, 0]
-    else:
-        for o in range(lanes):
-            a[BETA + o] = share[c, position + o]
-
-
-@njit(**_FAST)
-def forward_planes(x, y, share, shape, mode, first, last):  # type: ignore[no-untyped-def]
-    """x planes×D×H×W to y planes×D'×H'×W'; planes from first to last. β is C×positions or 1."""
+@njit(**FAST)
+def forward_planes(x, y, share, shares, shape, mode, first, last):  # type: ignore[no-untyped-def]
+    """x planes×D×H×W to y planes×D'×H'×W'; planes from first to last."""
     (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
     _, depth, height, width = x.shape
     od, oh, ow = y.shape[1:]
-    spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
-    steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
-    parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
-    outputs = y.ravel()
-    a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
-    zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
-    for left in range(0, ow, LANES):
-        lanes = min(LANES, ow - left)
-        n = (lanes + WIDTH - 1) // WIDTH * WIDTH
-        start = left * sw - pw
-        _spans(start, lanes, width, sw, kw, dw, steps, spans, ranges)
-        _counts(ranges, columns)
-        for plane in range(first, last):
-            for z in range(od):
-                deep = _places(depth, z, sd, pd, dd, kd, zs)
-                for r in range(oh):
-                    high = _places(height, r, sh, ph, dh, kh, ys)
-                    begin(a, n)
-                    for o in range(n):
-                        a[COUNT + o] = columns[o] * deep * high
-                    for k in range(deep * high):
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            survey(flat, k * row_steps + at, a, low, count)
-                    settle(a, n)
-                    for k in range(deep * high):
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at += k * row_steps
-                            if mode & EM:
-                                exponentials(flat, at, a, low, count)
-                            if mode & SIMILAR:
-                                likenesses(flat, at, a, low, count)
-                    _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    answer(a, mode, outputs, (plane * od + z) * oh * ow + r * ow + left, lanes)
+    lefts_, whole_, edges_ = _blocks(width, ow, sw, pw, dw, kw)
+    blocks = lefts_.size
+    lefts, whole, edges = pointer(lefts_), pointer(whole_), pointer(edges_)
+    vectors, numbers = (np.zeros((2 * kd * kh * kw + 1) * WIDTH, np.float32),
+        np.zeros(kd + kh + kd * kh, np.int64))
+    taps, inside, scratch = pointer(vectors), pointer(vectors[kd*kh*kw*WIDTH:]), pointer(vectors[2*kd*kh*kw*WIDTH:])
+    zs, ys, rows = pointer(numbers), pointer(numbers[kd:]), pointer(numbers[kd+kh:])
+    values, outputs, betas = pointer(x), pointer(y), pointer(share)
+    lanes = min(WIDTH, ow)
+    size=x.size
+    for plane in range(first, last):
+        for z in range(od):
+            deep = places(depth, z, sd, pd, dd, kd, 1, zs)
+            for r in range(oh):
+                high = places(height, r, sh, ph, dh, kh, 1, ys)
+                n = _rows(plane, depth, height, width, zs, deep, ys, high, rows)
+                for b in range(blocks):
+                    count = _elements(values, size, rows, n, kw, lefts[b] * sw - pw, sw, dw, edges, b*kw*2,
+                                      whole[b], taps, inside)
+                    position = (z * oh + r) * ow + lefts[b]
+                    beta = share_of(betas, shares, plane, position)
+                    value = answer(taps, inside, count, whole[b], beta, mode)
+                    put(value, outputs, plane * od * oh * ow + position, lanes, scratch)
+    keep(lefts_); keep(whole_); keep(edges_); keep(vectors); keep(numbers)
 
 
-@njit(**_FAST)
-def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last):  # type: ignore[no-untyped-def]
-    """Gradients of x and of β (per output, to be summed) for g planes×D'×H'×W'."""
+@njit(**INLINE)
+def _fold(sheet, at, step, taps, dilation, stride, padding, windows, x, row, width, scratch):  # type: ignore[no-untyped-def]
+    """Add to the row x[row : row + width] what its taps give: sheet[at + j·step + window]."""
+    reach = (taps - 1) * dilation // stride
+    for q in range(0, windows + reach, WIDTH):
+        for f in range(stride):
+            value = all_of(np.float32(0))
+            for j in range(taps):
+                if j * dilation % stride == f:
+                    value += load(sheet, at + j * step + q - j * dilation // stride)
+            store(scratch, f * WIDTH, value)
+        first = q * stride - padding
+        if stride > 2:
+            for o in range(max(0, -first), min(stride * WIDTH, width - first)):
+                x[row + first + o] += scratch[o % stride * WIDTH + o // stride]
+        elif stride == 1:
+            add(load(scratch, 0), x, row + first, -first, width - first, scratch)
+        else:
+            even, odd = load(scratch, 0), load(scratch, WIDTH)
+            add(woven_low(even, odd), x, row + first, -first, width - first, scratch)
+            first += WIDTH
+            add(woven_high(even, odd), x, row + first, -first, width - first, scratch)
+
+
+@njit(**FAST)
+def backward_planes(x, g, share, shares, shape, mode, exact, to_x, to_beta, sums, first, last):  # type: ignore[no-untyped-def]
+    """Gradients of x and of β for g planes×D'×H'×W'.
+
+    β's are summed to one value per plane in `sums`, or where that is empty written per output to
+    `to_beta`, or if both are empty left out.
+    """
     (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
     _, depth, height, width = x.shape
     od, oh, ow = g.shape[1:]
-    spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
-    steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
-    parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
-    back = np.zeros(parts.shape, np.float32)
-    into = back.ravel()
-    kept = np.zeros(kd * kh * kw * 3 * LANES, np.float32)
-    gradients, given, shares = to_x.ravel(), g.ravel(), to_beta.ravel()
-    a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
-    zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
-    to_x[first:last] = 0
-    for left in range(0, ow, LANES):
-        lanes = min(LANES, ow - left)
-        n = (lanes + WIDTH - 1) // WIDTH * WIDTH
-        start = left * sw - pw
-        _spans(start, lanes, width, sw, kw, dw, steps, spans, ranges)
-        _counts(ranges, columns)
-        for plane in range(first, last):
-            for z in range(od):
-                deep = _places(depth, z, sd, pd, dd, kd, zs)
-                for r in range(oh):
-                    high = _places(height, r, sh, ph, dh, kh, ys)
-                    begin(a, n)
-                    for o in range(n):
-                        a[COUNT + o] = columns[o] * deep * high
-                    for k in range(deep * high):
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            survey(flat, k * row_steps + at, a, low, count)
-                    settle(a, n)
-                    for k in range(deep * high):
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at, to = k * row_steps + at, (k * kw + j) * 3 * LANES
-                            if mode & EM:
-                                keep_exponentials(flat, at, a, low, kept, to, count)
-                            if mode & SIMILAR:
-                                keep_likenesses(flat, at, a, low, kept, to, count)
-                    _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    out = (plane * od + z) * oh * ow + r * ow + left
-                    prepare(a, given, out, exact, mode, shares, lanes)
-                    for k in range(deep * high):
-                        into[k * row_steps : (k + 1) * row_steps] = 0
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at, to = k * row_steps + at, (k * kw + j) * 3 * LANES
-                            count = min(count, lanes - low)
-                            if mode & EM:
-                                pull_exponentials(flat, at, a, low, kept, to, exact, into, count)
-                            if mode & SIMILAR:
-                                pull_likenesses(flat, at, a, low, kept, to, exact, into, count)
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _together(into, k * row_steps, steps, start, sw, spans, gradients, row)
+    lefts_, whole_, edges_ = _blocks(width, ow, sw, pw, dw, kw)
+    blocks = lefts_.size
+    lefts, whole, edges = pointer(lefts_), pointer(whole_), pointer(edges_)
+    K = kd * kh * kw * WIDTH
+    margin = (kw - 1) * dw // sw + WIDTH
+    step = 2 * margin + lefts[blocks-1] + WIDTH
+    vectors, numbers = (np.zeros(4*K + sw*WIDTH + kd*kh*kw*step, np.float32),
+        np.zeros(kd + kh + kd * kh, np.int64))
+    taps, inside, kept, scratch, sheet = pointer(vectors), pointer(vectors[K:]), pointer(vectors[2*K:]), pointer(vectors[4*K:]), pointer(vectors[4*K+sw*WIDTH:])
+    zs, ys, rows = pointer(numbers), pointer(numbers[kd:]), pointer(numbers[kd+kh:])
+    values, given, gradients, betas, to_betas = pointer(x), pointer(g), pointer(to_x), pointer(share), pointer(to_beta)
+    totals_ = np.zeros(WIDTH, np.float64); totals=pointer(totals_)
+    lanes = min(WIDTH, ow)
+    size, gsize=x.size, g.size
+    summing, writing = sums.size > 0, to_beta.size > 0
+    volume=depth*height*width
+    for plane in range(first, last):
+        for o in range(volume): gradients[plane*volume+o] = np.float32(0)
+        for o in range(WIDTH): totals[o] = 0
+        for z in range(od):
+            deep = places(depth, z, sd, pd, dd, kd, 1, zs)
+            for r in range(oh):
+                high = places(height, r, sh, ph, dh, kh, 1, ys)
+                n = _rows(plane, depth, height, width, zs, deep, ys, high, rows)
+                total = all_of(np.float32(0))
+                for b in range(blocks):
+                    count = _elements(values, size, rows, n, kw, lefts[b] * sw - pw, sw, dw, edges, b*kw*2,
+                                      whole[b], taps, inside)
+                    position = (z * oh + r) * ow + lefts[b]
+                    beta = share_of(betas, shares, plane, position)
+                    position += plane * od * oh * ow
+                    fetch(given, gsize, position, 1, 0, lanes, scratch, 0)
+                    to = margin + lefts[b]
+                    of_beta = pull(taps, inside, count, whole[b], load(scratch, 0), beta, mode,
+                                   exact, kept, sheet, to, step)
+                    if lanes < WIDTH:
+                        for t in range(count):
+                            at = to + t * step
+                            store(sheet, at, between(load(sheet, at), 0, lanes))
+                    if summing:
+                        total += between(of_beta, b * WIDTH - lefts[b], lanes)
+                    elif writing:
+                        put(of_beta, to_betas, position, lanes, scratch)
+                add_to(totals, total)
+                for k in range(n):
+                    _fold(sheet, k * kw * step + margin, step, kw, dw, sw, pw, ow,
+                          gradients, rows[k], width, scratch)
+        if summing:
+            t=0.0
+            for o in range(WIDTH): t+=totals[o]
+            sums[plane] = t
+    keep(lefts_); keep(whole_); keep(edges_); keep(vectors); keep(numbers); keep(totals_)

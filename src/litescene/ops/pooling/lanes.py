@@ -1,274 +1,249 @@
-"""Steps of AdaPool's CPU kernel over lanes: up to 128 windows that are computed side by side.
+"""What the CPU kernels compute of sixteen windows side by side, one in each place of a vector.
 
-A lane is a window; lanes are neighbours along a row. All that is known of them so far stands in one
-flat array, row by row (`SUM`, `TOP`, …), so that the compiler sees that the rows do not overlap and
-makes vector instructions of the loops. Each step takes one element of n windows: `v[at + o]` is
-that of lane `low + o`. Offsets are masked, which tells the compiler that they are not negative: an
-index that might be would need a test for each element, and no vector instruction came of it.
-Slices instead of offsets would be counted as references, which took as long as the arithmetic.
+`taps[16·t : 16·t + 16]` is element t of the sixteen windows, `count` how many elements they have at
+most. Where windows have fewer, `whole` is false, `inside` holds 1 for an element and 0 for none,
+and the value of none is 0: neither sums nor similarities see it.
 
-float32 throughout. exp is a polynomial with a relative error below 1e-7 (a minimax fit of degree 5
-for 2^f on [-1/2, 1/2], of degree 6 for e^(2h) on [-1/4, 1/4]). The similarity does not depend on
-the scale, so it is computed of values divided by the power of two below the window's largest
-magnitude.
+A window's values are computed with in units of the power of two below its largest magnitude: its
+scale is that power's inverse, so that nothing overflows and no similarity vanishes. The scale of a
+window that is not finite is NaN, which goes into all results.
+
+float32 throughout. Both exponentials are polynomials with an error below 2e-7 (minimax fits of
+2^f on [-1/2, 1/2] with the value 1 at 0, and of (e^(2s) - 1)/s on [0, 1/2]). Of the similarity's
+exponential only what it has above 1 is summed up: with m the mean and e = e^s - 1
+
+    Σ e^s·x / Σ e^s = (K·m + Σ e·x) / (K + Σ e)
+
+loses no digit where m is small, and slopes of the similarity grow with the inverse of m.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
 
+from litescene.ops.pooling.vectors import (
+    INLINE,
+    WIDTH,
+    all_of,
+    bits,
+    floats,
+    load,
+    magnitude,
+    signed_by,
+    store,
+    where,
+    whole_of,
+)
 from litescene.ops.pooling.weighting import EM, SIMILAR
 
-LANES = 128
-WIDTH = 16
-"""Lanes of a vector register; loops over a multiple of it have no slow rest."""
-
-(
-    SUM, REST, TOP, BIG, SCALE, MEAN, SIZE, SQUARE, COUNT, BETA,
-    E_SUM, E_DOT, F_SUM, F_DOT, Q_SUM, Q_DOT,
-    TO_E, TO_F, TO_ALL, E_MEAN, F_MEAN,
-) = (row * LANES for row in range(21))  # fmt: skip
-ROWS = 21
-
-_F = np.float32
-_LOG2E, _MAGIC, _LOWEST = _F(1.4426950408889634), _F(12582912.0), _F(-125.0)
-_BIAS, _EXPONENT, _SHIFT = np.int32(0x7F000000), np.int32(0x7F800000), np.int32(23)
-POSITIVE = 0x7FFF_FFFF_FFFF
-"""Mask of offsets, far above any array: with 31 bits those of large inputs would wrap."""
+_F, _I = np.float32, np.int32
+_LOG2E, _MAGIC, _LOWEST = _F(1.4426950408889634), _F(12582912.0), _F(-127.0)
+_EXPONENT, _INFINITE, _ONE_UP, _SHIFT = _I(0x7F800000), _I(0x7F800000), _I(0x00800000), _I(23)
+_LARGEST, _INVERSE = _I(253 << 23), _I(254 << 23)
 _TINY, _NOTHING, _NAN, _INF = _F(1e-37), _F(1e-30), _F(np.nan), _F(np.inf)
 
-# No reassociation, and NaN and infinities stay what they are.
-_FAST: dict[str, Any] = {
-    "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"},
-}  # fmt: skip
 
-
-@intrinsic
-def _bits(_: Any, x: Any) -> Any:
-    """The int32 with the bits of a float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], context.get_value_type(types.int32))
-
-    return types.int32(types.float32), generate
-
-
-@intrinsic
-def _float(_: Any, bits: Any) -> Any:
-    """The float32 with the bits of an int32."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], context.get_value_type(types.float32))
-
-    return types.float32(types.int32), generate
-
-
-@njit(inline="always")
-def _exp_below(t):  # type: ignore[no-untyped-def]
-    """e^t for t ≤ 0; below -86 a value that is as good as 0."""
+@njit(**INLINE)
+def exp_below(t):  # type: ignore[no-untyped-def]
+    """e^t for t ≤ 0; exactly 1 at 0, and exactly 0 below -88."""
     z = t * _LOG2E
-    z = z if z > _LOWEST else _LOWEST
+    z = where(z > _LOWEST, z, all_of(_LOWEST))
     rounded = z + _MAGIC
     f = z - (rounded - _MAGIC)
-    p = _F(0.001327647129073739)
-    p = p * f + _F(0.009675540961325169)
-    p = p * f + _F(0.05550713092088699)
-    p = p * f + _F(0.24022120237350464)
-    p = p * f + _F(0.6931469440460205)
-    p = p * f + _F(1.0000001192092896)
-    return _float(_bits(p) + (_bits(rounded) << _SHIFT))
+    p = f * _F(0.001326472731307149) + _F(0.009671512991189957)
+    p = p * f + _F(0.05550733581185341)
+    p = p * f + _F(0.24022242426872253)
+    p = p * f + _F(0.6931470036506653)
+    p = p * f + _F(1.0)
+    return floats(bits(p) + (bits(rounded) << _SHIFT))
 
 
-@njit(inline="always")
-def _exp_twice(s):  # type: ignore[no-untyped-def]
-    """e^(2s) for s from 0 to 1/2."""
-    h = s - _F(0.25)
-    p = _F(0.1454121470451355)
-    p = p * h + _F(0.44418779015541077)
-    p = p * h + _F(1.0993248224258423)
-    p = p * h + _F(2.1981565952301025)
-    p = p * h + _F(3.297437906265259)
-    p = p * h + _F(3.2974436283111572)
-    return p * h + _F(1.6487213373184204)
+@njit(**INLINE)
+def exp_more(s):  # type: ignore[no-untyped-def]
+    """e^(2s) - 1 for s from 0 to 1/2."""
+    p = s * _F(0.13661031424999237) + _F(0.23840771615505219)
+    p = p * s + _F(0.6740456819534302)
+    p = p * s + _F(1.3324825763702393)
+    p = p * s + _F(2.000035285949707)
+    p = p * s + _F(1.999999761581421)
+    return p * s
 
 
-@njit(**_FAST)
-def begin(a, n):  # type: ignore[no-untyped-def]
-    """No element seen yet."""
-    for o in range(n):
-        a[SUM + o] = _F(0)
-        a[REST + o] = _F(0)
-        a[TOP + o] = -_INF
-        a[BIG + o] = _F(0)
-        a[E_SUM + o] = _F(0)
-        a[E_DOT + o] = _F(0)
-        a[F_SUM + o] = _F(0)
-        a[F_DOT + o] = _F(0)
-        a[Q_SUM + o] = _F(0)
-        a[Q_DOT + o] = _F(0)
+@njit(**INLINE)
+def survey(taps, inside, count, whole):  # type: ignore[no-untyped-def]
+    """Maximum, scale, inverse of the scale, and number of elements."""
+    top, big, number = all_of(-_INF), whole_of(_I(0)), all_of(_F(count))
+    if not whole:
+        number = all_of(_F(0))
+    for t in range(count):
+        x = load(taps, t * WIDTH)
+        size = bits(magnitude(x))
+        big = where(size > big, size, big)
+        if not whole:
+            w = load(inside, t * WIDTH)
+            number += w
+            x = where(w > _F(0), x, all_of(-_INF))
+        top = where(x > top, x, top)
+    unit = big & _EXPONENT
+    unit = where(unit < _ONE_UP, whole_of(_ONE_UP), unit)
+    unit = where(unit > _LARGEST, whole_of(_LARGEST), unit)
+    scale = where(big < _INFINITE, floats(whole_of(_INVERSE) - unit), all_of(_NAN))
+    return top, scale, floats(unit), number
 
 
-@njit(**_FAST)
-def survey(v, at, a, low, n):  # type: ignore[no-untyped-def]
-    """Sum, maximum and largest magnitude.
-
-    What the sum loses by rounding is kept (Knuth's two-sum), for slopes of the similarity grow with
-    the inverse of the mean: with a plain sum a mean near 0 has no digit left.
-    """
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    for o in range(n):
-        t, before = v[at + o], a[SUM + low + o]
-        after = before + t
-        added = after - before
-        a[SUM + low + o] = after
-        a[REST + low + o] += (before - (after - added)) + (t - added)
-        top = a[TOP + low + o]
-        a[TOP + low + o] = t if t > top else top
-        size, big = abs(t), a[BIG + low + o]
-        a[BIG + low + o] = size if size > big else big
+@njit(**INLINE)
+def summed(taps, count, scale):  # type: ignore[no-untyped-def]
+    """Sum of the elements in units of the scale."""
+    total = all_of(_F(0))
+    for t in range(count):
+        total += load(taps, t * WIDTH) * scale
+    return total
 
 
-@njit(**_FAST)
-def settle(a, n):  # type: ignore[no-untyped-def]
-    """Scale and mean, from what `survey` saw; NaN as the scale of a window that is not finite."""
-    for o in range(n):
-        big = a[BIG + o]
-        scale = _float(_BIAS - (_bits(big) & _EXPONENT))
-        scale = scale if big < _INF else _NAN
-        mean = (a[SUM + o] + a[REST + o]) / a[COUNT + o] * scale
-        a[SCALE + o] = scale
-        a[MEAN + o] = mean
-        a[SIZE + o] = abs(mean)
-        a[SQUARE + o] = mean * mean
+@njit(**INLINE)
+def summed_exactly(taps, count, scale):  # type: ignore[no-untyped-def]
+    """Sum of the elements in units of the scale, and what it loses by rounding (Knuth)."""
+    total, rest = all_of(_F(0)), all_of(_F(0))
+    for t in range(count):
+        x = load(taps, t * WIDTH) * scale
+        after = total + x
+        added = after - total
+        rest += (total - (after - added)) + (x - added)
+        total = after
+    return total, rest
 
 
-@njit(**_FAST)
-def exponentials(v, at, a, low, n):  # type: ignore[no-untyped-def]
-    """eM: Σ e^x and Σ x·e^x, x less the maximum in the exponent."""
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    for o in range(n):
-        t = v[at + o]
-        e = _exp_below(t - a[TOP + low + o])
-        a[E_SUM + low + o] += e
-        a[E_DOT + low + o] += e * t
+@njit(**INLINE)
+def _largest(taps, inside, count, whole, scale, top):  # type: ignore[no-untyped-def]
+    """eM of sixteen windows."""
+    total, dot = all_of(_F(0)), all_of(_F(0))
+    for t in range(count):
+        x = load(taps, t * WIDTH)
+        e = exp_below(x - top)
+        if not whole:
+            e = e * load(inside, t * WIDTH)
+        total += e
+        dot += e * (x * scale)
+    return dot / total
 
 
-@njit(**_FAST)
-def likenesses(v, at, a, low, n):  # type: ignore[no-untyped-def]
-    """eDSCW: Σ e^s and Σ x·e^s; where the mean is 0 any weights give 0."""
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    for o in range(n):
-        t = v[at + o]
-        x = abs(t * a[SCALE + low + o])
-        f = _exp_twice(x * a[SIZE + low + o] / (x * x + (a[SQUARE + low + o] + _TINY)))
-        a[F_SUM + low + o] += f
-        a[F_DOT + low + o] += f * t
+@njit(**INLINE)
+def _similar(taps, count, scale, number):  # type: ignore[no-untyped-def]
+    """eDSCW of sixteen windows; where the mean is 0 any weights give 0."""
+    all_x = summed(taps, count, scale)
+    mean = all_x / number
+    size, square = magnitude(mean), mean * mean + _TINY
+    more, dot = all_of(_F(0)), all_x
+    for t in range(count):
+        x = load(taps, t * WIDTH) * scale
+        e = exp_more(magnitude(x) * size / (x * x + square))
+        more += e
+        dot += e * x
+    return dot / (number + more)
 
 
-@njit(**_FAST)
-def answer(a, mode, y, at, n):  # type: ignore[no-untyped-def]
-    """The output of each lane, to y from `at` on."""
-    at, n = at & POSITIVE, n & POSITIVE
-    for o in range(n):
-        share = a[BETA + o]
-        largest = a[E_DOT + o] / a[E_SUM + o]
-        similar = a[F_DOT + o] / a[F_SUM + o]
-        value = similar if mode == SIMILAR else largest
-        if mode == EM | SIMILAR:
-            value = share * similar + (_F(1) - share) * largest
-        y[at + o] = value + (a[SCALE + o] - a[SCALE + o])  # NaN where the window is not finite
+@njit(**INLINE)
+def answer(taps, inside, count, whole, share, mode):  # type: ignore[no-untyped-def]
+    """The output of sixteen windows."""
+    top, scale, unit, number = survey(taps, inside, count, whole)
+    if mode == EM:
+        return _largest(taps, inside, count, whole, scale, top) * unit
+    similar = _similar(taps, count, scale, number)
+    if mode == SIMILAR:
+        return similar * unit
+    largest = _largest(taps, inside, count, whole, scale, top)
+    return (largest + share * (similar - largest)) * unit
 
 
-@njit(**_FAST)
-def keep_exponentials(v, at, a, low, kept, to, n):  # type: ignore[no-untyped-def]
-    """`exponentials`, whose values are kept for the gradient."""
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    to = to & POSITIVE
-    for o in range(n):
-        t = v[at + o]
-        value = _exp_below(t - a[TOP + low + o])
-        kept[to + o] = value
-        a[E_SUM + low + o] += value
-        a[E_DOT + low + o] += value * t
+@njit(**INLINE)
+def _pull_largest(taps, inside, count, whole, scale, unit, top, g, exact, back, at, step):  # type: ignore[no-untyped-def]
+    """eM's part of the gradient to `back`; answers eM."""
+    total, dot = all_of(_F(0)), all_of(_F(0))
+    for t in range(count):
+        x = load(taps, t * WIDTH)
+        e = exp_below(x - top)
+        if not whole:
+            e = e * load(inside, t * WIDTH)
+        store(back, at + t * step, e)
+        total += e
+        dot += e * (x * scale)
+    value = dot / total
+    # a window that is not finite has a gradient that is not, even where weights are constants
+    pull = g / total + (scale - scale)
+    for t in range(count):
+        e = load(back, at + t * step) * pull
+        if exact:
+            e += e * (load(taps, t * WIDTH) * scale - value) * unit
+        store(back, at + t * step, e)
+    return value
 
 
-@njit(**_FAST)
-def keep_likenesses(v, at, a, low, kept, to, n):  # type: ignore[no-untyped-def]
-    """`likenesses` of scaled values with what the gradient needs.
+@njit(**INLINE)
+def _pull_similar(taps, inside, count, whole, scale, number, g, exact, kept, back, at, step):  # type: ignore[no-untyped-def]
+    """Add eDSCW's part of the gradient to `back`; answers eDSCW.
 
     With c = 2 sgn(xm) (m² - x²) / (x² + m²)² it is ds/dx = c·m and ds/dm = -c·x.
     """
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    to = to & POSITIVE
-    for o in range(n):
-        x, m = v[at + o] * a[SCALE + low + o], a[MEAN + low + o]
-        product, squares = x * m, x * x + a[SQUARE + low + o]
+    all_x, rest = summed_exactly(taps, count, scale)
+    mean = (all_x + rest) / number
+    square = mean * mean
+    more, dot = all_of(_F(0)), all_x + rest
+    slopes, slopes_dot = all_of(_F(0)), all_of(_F(0))
+    for t in range(count):
+        x = load(taps, t * WIDTH) * scale
+        product, squares = x * mean, x * x + square
         some = squares > _NOTHING
-        inverse = _F(1) / (squares if some else _F(1))
-        value = _exp_twice(abs(product) * inverse if some else _F(0.5))
-        slope = _F(2) * (a[SQUARE + low + o] - x * x) * inverse * inverse
-        slope = slope if product > _F(0) else -slope
-        slope = slope if some and product != _F(0) else _F(0)
-        kept[to + LANES + o] = value
-        kept[to + 2 * LANES + o] = slope
-        a[F_SUM + low + o] += value
-        a[F_DOT + low + o] += value * x
-        a[Q_SUM + low + o] -= value * slope * x
-        a[Q_DOT + low + o] -= value * slope * x * x
+        inverse = all_of(_F(1)) / where(some, squares, all_of(_F(1)))
+        e = exp_more(where(some, magnitude(product) * inverse, all_of(_F(0.5))))
+        c = (square - x * x) * inverse * (inverse + inverse)
+        c = where(some & (magnitude(product) > _F(0)), signed_by(c, product), all_of(_F(0)))
+        weight = e + _F(1)
+        if not whole:
+            present = load(inside, t * WIDTH)
+            weight, e = weight * present, e * present
+        store(kept, 2 * t * WIDTH, weight)
+        store(kept, (2 * t + 1) * WIDTH, c)
+        more += e
+        dot += e * x
+        c = weight * c * x
+        slopes += c
+        slopes_dot += c * x
+    inverse = all_of(_F(1)) / (number + more)
+    value = dot * inverse
+    pull = g * inverse
+    to_all = pull * (slopes * value - slopes_dot) / number
+    for t in range(count):
+        d = load(kept, 2 * t * WIDTH) * pull
+        if exact:
+            x = load(taps, t * WIDTH) * scale
+            d += d * (x - value) * (load(kept, (2 * t + 1) * WIDTH) * mean) + to_all
+        store(back, at + t * step, load(back, at + t * step) + d)
+    return value
 
 
-@njit(**_FAST)
-def prepare(a, g, at, exact, mode, to_beta, n):  # type: ignore[no-untyped-def]
-    """What the gradient of every element shares, and the gradient of β; g from `at` on."""
-    at, n = at & POSITIVE, n & POSITIVE
-    for o in range(n):
-        share, scale = a[BETA + o], a[SCALE + o]
-        bad = scale - scale
-        share_e = _F(1) - share if mode == EM | SIMILAR else _F(1)
-        share_f = share if mode == EM | SIMILAR else _F(1)
-        e_mean, f_mean = a[E_DOT + o] / a[E_SUM + o], a[F_DOT + o] / a[F_SUM + o]
-        a[E_MEAN + o] = e_mean
-        a[F_MEAN + o] = f_mean
-        a[TO_E + o] = g[at + o] * share_e / a[E_SUM + o] + bad
-        a[TO_F + o] = g[at + o] * share_f / a[F_SUM + o] + bad
-        pull = (a[Q_DOT + o] - f_mean * a[Q_SUM + o]) / a[COUNT + o]
-        a[TO_ALL + o] = a[TO_F + o] * pull if exact else _F(0)
-        to_beta[at + o] = g[at + o] * (f_mean / scale - e_mean) + bad
+@njit(**INLINE)
+def pull(taps, inside, count, whole, g, share, mode, exact, kept, back, at, step):  # type: ignore[no-untyped-def]
+    """The gradients of sixteen windows: to back[at + t·step :] that of element t; answers β's.
 
-
-@njit(**_FAST)
-def pull_exponentials(v, at, a, low, kept, to, exact, into, n):  # type: ignore[no-untyped-def]
-    """Add eM's part of the gradient."""
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    to = to & POSITIVE
-    if exact:
-        for o in range(n):
-            into[at + o] += (
-                a[TO_E + low + o] * kept[to + o] * (_F(1) + (v[at + o] - a[E_MEAN + low + o]))
-            )
+    g is that of the output; `kept` is scratch for two vectors per element. What it gives to the
+    places of none is to be ignored.
+    """
+    top, scale, unit, number = survey(taps, inside, count, whole)
+    none = all_of(_F(0))
+    g_largest, g_similar = g, g
+    if mode == EM | SIMILAR:
+        g_largest, g_similar = g * (all_of(_F(1)) - share), g * share
+    largest, similar = none, none
+    if mode & EM:
+        largest = _pull_largest(
+            taps, inside, count, whole, scale, unit, top, g_largest, exact, back, at, step
+        )
     else:
-        for o in range(n):
-            into[at + o] += a[TO_E + low + o] * kept[to + o]
-
-
-@njit(**_FAST)
-def pull_likenesses(v, at, a, low, kept, to, exact, into, n):  # type: ignore[no-untyped-def]
-    """Add eDSCW's part of the gradient."""
-    at, low, n = at & POSITIVE, low & POSITIVE, n & POSITIVE
-    to = to & POSITIVE
-    if exact:
-        for o in range(n):
-            away = v[at + o] * a[SCALE + low + o] - a[F_MEAN + low + o]
-            into[at + o] += (
-                a[TO_F + low + o]
-                * kept[to + LANES + o]
-                * (_F(1) + away * kept[to + 2 * LANES + o] * a[MEAN + low + o])
-                + a[TO_ALL + low + o]
-            )
-    else:
-        for o in range(n):
-            into[at + o] += a[TO_F + low + o] * kept[to + LANES + o]
+        for t in range(count):
+            store(back, at + t * step, none)
+    if mode & SIMILAR:
+        similar = _pull_similar(
+            taps, inside, count, whole, scale, number, g_similar, exact, kept, back, at, step
+        )
+    return g * (similar - largest) * unit
