@@ -1,12 +1,12 @@
-"""AdaPool, eM and eDSCW on the CPU, fused: x is read once, and alone kept for the gradient.
+"""Weighted pooling on the CPU, fused: x is read once, and alone kept for the gradient.
 
 For planes that are contiguous: sixteen windows side by side in a row are computed at a time, see
-`lanes`. Rows that are no multiple of sixteen long have a last block that overlaps the one before;
-what both compute is the same. A plane belongs to one thread, which alone writes its part of the
-gradient: results do not depend on the number of threads.
+`lanes`. Rows of windows that are no multiple of sixteen long have a last block that overlaps the
+one before; what both compute is the same. A plane belongs to one thread, which alone writes its
+part of the gradient: results do not depend on the number of threads.
 
-`shape` is the kernel, the stride, the padding and the dilation, three numbers each: depth, rows and
-columns. β is `share`, see `transfer.share_of`: channels by positions.
+x is planes×elements, float32 or bfloat16 in uint16. β is `share`, see `transfer.share_of`:
+channels by positions. The other tables are those of `plans.Plan`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from numba import njit
 
 from litescene.ops.pooling.lanes import answer, pull
-from litescene.ops.pooling.transfer import add, fetch, places, put, share_of
+from litescene.ops.pooling.transfer import add, fetch, put, share_of
 from litescene.ops.pooling.vectors import (
     FAST,
     INLINE,
     WIDTH,
     add_to,
+    ahead,
     all_of,
     between,
-    keep,
     load,
     pointer,
     store,
@@ -32,163 +32,131 @@ from litescene.ops.pooling.vectors import (
 )
 
 
-@njit(**FAST)
-def _blocks(width, windows, stride, padding, dilation, taps):  # type: ignore[no-untyped-def]
-    """The blocks of a row: first windows, whether windows are whole, and places in the row.
-
-    Tap j of a block has elements from `edges[block, j, 0]` up to `edges[block, j, 1]`.
-    """
-    count = (windows + WIDTH - 1) // WIDTH
-    lefts, whole = np.zeros(count, np.int64), np.ones(count, np.bool_)
-    edges = np.zeros((count, taps, 2), np.int64)
-    for b in range(count):
-        lefts[b] = min(b * WIDTH, max(0, windows - WIDTH))
-        for j in range(taps):
-            first = lefts[b] * stride - padding + j * dilation
-            low = max(0, (stride - 1 - first) // stride)
-            high = min(WIDTH, (width - first + stride - 1) // stride)
-            edges[b, j, 0], edges[b, j, 1] = low, high
-            if low > 0 or high < min(WIDTH, windows):
-                whole[b] = False
-    return lefts, whole, edges
+def scratch_size(taps: int, windows: int, reach: int) -> int:
+    """float32 that a kernel needs; `reach` is a window's last column in strides."""
+    return (4 * taps + 1) * WIDTH + taps * (2 * (reach + WIDTH) + max(windows, WIDTH))
 
 
 @njit(**INLINE)
-def _rows(plane, depth, height, width, zs, deep, ys, high, rows):  # type: ignore[no-untyped-def]
-    """Where the rows of a row of windows begin; answers how many they are."""
-    for i in range(deep):
-        for j in range(high):
-            rows[i * high + j] = ((plane * depth + zs[i]) * height + ys[j]) * width
-    return deep * high
-
-
-@njit(**INLINE)
-def _elements(x, size, rows, count, columns, first, stride, dilation, edges, at, whole, taps, inside):  # type: ignore[no-untyped-def]
-    """The elements of a block whose first window begins at column `first`; how many of a window."""
-    for k in range(count):
+def _elements(x, size, plane, starts, rows, left, row, edges, whole, taps, inside):  # type: ignore[no-untyped-def]
+    """The elements of the windows from `left` on; how many a window has at most."""
+    _, columns, stride, padding, dilation = row
+    first = plane + left * stride - padding
+    for k in range(rows):
         for j in range(columns):
-            low, high, to = edges[at + 2 * j], edges[at + 2 * j + 1], (k * columns + j) * WIDTH
-            fetch(x, size, rows[k] + first + j * dilation, stride, low, high, taps, to)
+            low, high, to = edges[2 * j], edges[2 * j + 1], (k * columns + j) * WIDTH
+            fetch(x, size, first + starts[k] + j * dilation, stride, low, high, taps, to)
             if not whole:
                 store(inside, to, between(all_of(np.float32(1)), low, high))
-    return count * columns
+    return rows * columns
 
 
 @njit(**FAST)
-def forward_planes(x, y, share, shares, shape, mode, first, last):  # type: ignore[no-untyped-def]
-    """x planes×D×H×W to y planes×D'×H'×W'; planes from first to last."""
-    (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
-    _, depth, height, width = x.shape
-    od, oh, ow = y.shape[1:]
-    lefts_, whole_, edges_ = _blocks(width, ow, sw, pw, dw, kw)
-    blocks = lefts_.size
-    lefts, whole, edges = pointer(lefts_), pointer(whole_), pointer(edges_)
-    vectors, numbers = (np.zeros((2 * kd * kh * kw + 1) * WIDTH, np.float32),
-        np.zeros(kd + kh + kd * kh, np.int64))
-    taps, inside, scratch = pointer(vectors), pointer(vectors[kd*kh*kw*WIDTH:]), pointer(vectors[2*kd*kh*kw*WIDTH:])
-    zs, ys, rows = pointer(numbers), pointer(numbers[kd:]), pointer(numbers[kd+kh:])
-    values, outputs, betas = pointer(x), pointer(y), pointer(share)
-    lanes = min(WIDTH, ow)
-    size=x.size
+def forward_planes(x, y, share, shares, tables, row, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
+    """x planes×elements to y planes×lines×windows, for planes from first to last."""
+    starts, counts, lefts, whole, edges = tables
+    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    volume, lines, windows = x.shape[1], y.shape[1], y.shape[2]
+    lanes, size = min(WIDTH, windows), x.size
+    taps = pointer(scratch)
+    inside = ahead(taps, most * columns * WIDTH)
+    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
+    # pointers from here on, so that no reference is counted
+    x_, y_, share_ = pointer(x), pointer(y), pointer(share)
+    starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
+    whole_, edges_ = pointer(whole), pointer(edges)
     for plane in range(first, last):
-        for z in range(od):
-            deep = places(depth, z, sd, pd, dd, kd, 1, zs)
-            for r in range(oh):
-                high = places(height, r, sh, ph, dh, kh, 1, ys)
-                n = _rows(plane, depth, height, width, zs, deep, ys, high, rows)
-                for b in range(blocks):
-                    count = _elements(values, size, rows, n, kw, lefts[b] * sw - pw, sw, dw, edges, b*kw*2,
-                                      whole[b], taps, inside)
-                    position = (z * oh + r) * ow + lefts[b]
-                    beta = share_of(betas, shares, plane, position)
-                    value = answer(taps, inside, count, whole[b], beta, mode)
-                    put(value, outputs, plane * od * oh * ow + position, lanes, scratch)
-    keep(lefts_); keep(whole_); keep(edges_); keep(vectors); keep(numbers)
+        for line in range(lines):
+            here = ahead(starts_, line * most)
+            for b in range(blocks):
+                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
+                count = _elements(x_, size, plane * volume, here, counts_[line], left, row, of_block,
+                                  all_whole, taps, inside)  # fmt: skip
+                window = line * windows + left
+                beta = share_of(share_, shares, plane, window)
+                value = answer(taps, inside, count, all_whole, beta, mode, delta, kept)
+                put(value, y_, plane * lines * windows + window, lanes, small)
 
 
 @njit(**INLINE)
-def _fold(sheet, at, step, taps, dilation, stride, padding, windows, x, row, width, scratch):  # type: ignore[no-untyped-def]
-    """Add to the row x[row : row + width] what its taps give: sheet[at + j·step + window]."""
-    reach = (taps - 1) * dilation // stride
-    for q in range(0, windows + reach, WIDTH):
-        for f in range(stride):
-            value = all_of(np.float32(0))
-            for j in range(taps):
-                if j * dilation % stride == f:
-                    value += load(sheet, at + j * step + q - j * dilation // stride)
-            store(scratch, f * WIDTH, value)
+def _fold(sheet, step, row, turns, ends, x, start, fresh, small):  # type: ignore[no-untyped-def]
+    """Add to the row of x from `start` on what its taps give, or write it where it is `fresh`.
+
+    sheet[j·step + window] is what tap j gives. Its column has remainder turns[2j] by the stride,
+    and lies turns[2j + 1] windows on.
+    """
+    width, columns, stride, padding, _ = row
+    for q in range(0, ends, WIDTH):
         first = q * stride - padding
-        if stride > 2:
-            for o in range(max(0, -first), min(stride * WIDTH, width - first)):
-                x[row + first + o] += scratch[o % stride * WIDTH + o // stride]
-        elif stride == 1:
-            add(load(scratch, 0), x, row + first, -first, width - first, scratch)
-        else:
-            even, odd = load(scratch, 0), load(scratch, WIDTH)
-            add(woven_low(even, odd), x, row + first, -first, width - first, scratch)
+        even, odd = all_of(np.float32(0)), all_of(np.float32(0))
+        for j in range(columns):
+            value = load(sheet, j * step + q - turns[2 * j + 1])
+            if stride > 2:
+                store(small, 0, value)
+                for o in range(WIDTH):
+                    at = first + turns[2 * j] + o * stride
+                    if 0 <= at < width:
+                        x[start + at] = small[o] if fresh else x[start + at] + small[o]
+            elif turns[2 * j] == 0:
+                even += value
+            else:
+                odd += value
+        if stride == 1:
+            add(even, x, start + first, -first, width - first, fresh, small)
+        elif stride == 2:
+            add(woven_low(even, odd), x, start + first, -first, width - first, fresh, small)
             first += WIDTH
-            add(woven_high(even, odd), x, row + first, -first, width - first, scratch)
+            add(woven_high(even, odd), x, start + first, -first, width - first, fresh, small)
 
 
 @njit(**FAST)
-def backward_planes(x, g, share, shares, shape, mode, exact, to_x, to_beta, sums, first, last):  # type: ignore[no-untyped-def]
-    """Gradients of x and of β for g planes×D'×H'×W'.
+def backward_planes(x, g, share, shares, tables, row, turns, written, mode, delta, exact, to_x, sums, to_beta, scratch, first, last):  # type: ignore[no-untyped-def]
+    """Gradients of x, and of β, for g planes×lines×windows.
 
-    β's are summed to one value per plane in `sums`, or where that is empty written per output to
-    `to_beta`, or if both are empty left out.
+    β's are summed into sixteen numbers per plane in `sums`, or where that is empty written one per
+    output to `to_beta`, or if both are empty left out.
     """
-    (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
-    _, depth, height, width = x.shape
-    od, oh, ow = g.shape[1:]
-    lefts_, whole_, edges_ = _blocks(width, ow, sw, pw, dw, kw)
-    blocks = lefts_.size
-    lefts, whole, edges = pointer(lefts_), pointer(whole_), pointer(edges_)
-    K = kd * kh * kw * WIDTH
-    margin = (kw - 1) * dw // sw + WIDTH
-    step = 2 * margin + lefts[blocks-1] + WIDTH
-    vectors, numbers = (np.zeros(4*K + sw*WIDTH + kd*kh*kw*step, np.float32),
-        np.zeros(kd + kh + kd * kh, np.int64))
-    taps, inside, kept, scratch, sheet = pointer(vectors), pointer(vectors[K:]), pointer(vectors[2*K:]), pointer(vectors[4*K:]), pointer(vectors[4*K+sw*WIDTH:])
-    zs, ys, rows = pointer(numbers), pointer(numbers[kd:]), pointer(numbers[kd+kh:])
-    values, given, gradients, betas, to_betas = pointer(x), pointer(g), pointer(to_x), pointer(share), pointer(to_beta)
-    totals_ = np.zeros(WIDTH, np.float64); totals=pointer(totals_)
-    lanes = min(WIDTH, ow)
-    size, gsize=x.size, g.size
-    summing, writing = sums.size > 0, to_beta.size > 0
-    volume=depth*height*width
+    starts, counts, lefts, whole, edges = tables
+    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    volume, lines, windows = x.shape[1], g.shape[1], g.shape[2]
+    lanes, x_size, g_size = min(WIDTH, windows), x.size, g.size
+    summing, writing, (fresh, filled) = sums.size > 0, to_beta.size > 0, written
+    reach = turns[columns - 1, 1]
+    margin, step = reach + WIDTH, 2 * (reach + WIDTH) + max(windows, WIDTH)
+    taps = pointer(scratch)
+    inside = ahead(taps, most * columns * WIDTH)
+    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
+    sheet = ahead(small, WIDTH + margin)
+    # pointers from here on, so that no reference is counted
+    x_, g_, share_, to_x_ = pointer(x), pointer(g), pointer(share), pointer(to_x)
+    starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
+    whole_, edges_, turns_ = pointer(whole), pointer(edges), pointer(turns)
+    sums_, to_beta_ = pointer(sums), pointer(to_beta)
     for plane in range(first, last):
-        for o in range(volume): gradients[plane*volume+o] = np.float32(0)
-        for o in range(WIDTH): totals[o] = 0
-        for z in range(od):
-            deep = places(depth, z, sd, pd, dd, kd, 1, zs)
-            for r in range(oh):
-                high = places(height, r, sh, ph, dh, kh, 1, ys)
-                n = _rows(plane, depth, height, width, zs, deep, ys, high, rows)
-                total = all_of(np.float32(0))
-                for b in range(blocks):
-                    count = _elements(values, size, rows, n, kw, lefts[b] * sw - pw, sw, dw, edges, b*kw*2,
-                                      whole[b], taps, inside)
-                    position = (z * oh + r) * ow + lefts[b]
-                    beta = share_of(betas, shares, plane, position)
-                    position += plane * od * oh * ow
-                    fetch(given, gsize, position, 1, 0, lanes, scratch, 0)
-                    to = margin + lefts[b]
-                    of_beta = pull(taps, inside, count, whole[b], load(scratch, 0), beta, mode,
-                                   exact, kept, sheet, to, step)
-                    if lanes < WIDTH:
-                        for t in range(count):
-                            at = to + t * step
-                            store(sheet, at, between(load(sheet, at), 0, lanes))
-                    if summing:
-                        total += between(of_beta, b * WIDTH - lefts[b], lanes)
-                    elif writing:
-                        put(of_beta, to_betas, position, lanes, scratch)
-                add_to(totals, total)
-                for k in range(n):
-                    _fold(sheet, k * kw * step + margin, step, kw, dw, sw, pw, ow,
-                          gradients, rows[k], width, scratch)
-        if summing:
-            t=0.0
-            for o in range(WIDTH): t+=totals[o]
-            sums[plane] = t
-    keep(lefts_); keep(whole_); keep(edges_); keep(vectors); keep(numbers); keep(totals_)
+        if not filled:
+            for o in range(plane * volume, (plane + 1) * volume):
+                to_x_[o] = np.float32(0)
+        for line in range(lines):
+            here, rows, total = ahead(starts_, line * most), counts_[line], all_of(np.float32(0))
+            for b in range(blocks):
+                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
+                count = _elements(x_, x_size, plane * volume, here, rows, left, row, of_block,
+                                  all_whole, taps, inside)  # fmt: skip
+                window = line * windows + left
+                beta = share_of(share_, shares, plane, window)
+                window += plane * lines * windows
+                fetch(g_, g_size, window, 1, 0, lanes, small, 0)
+                of_beta = pull(taps, inside, count, all_whole, load(small, 0), beta, mode, delta,
+                               exact, kept, sheet, left, step)  # fmt: skip
+                if lanes < WIDTH:
+                    for t in range(count):
+                        store(sheet, t * step, between(load(sheet, t * step), 0, lanes))
+                if summing:
+                    total += between(of_beta, b * WIDTH - left, lanes)
+                elif writing:
+                    put(of_beta, to_beta_, window, lanes, small)
+            if summing:
+                add_to(sums_, plane * WIDTH, total)
+            for k in range(rows):
+                _fold(ahead(sheet, k * columns * step), step, row, turns_, windows + reach,
+                      to_x_, plane * volume + here[k], fresh, small)  # fmt: skip

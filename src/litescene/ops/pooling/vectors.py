@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
-WIDTH = 16
+from litescene.ops.pooling.plans import WIDTH
 
 FAST: dict[str, Any] = {
     "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"},
@@ -123,10 +124,11 @@ for _function, _name in ((operator.and_, "and_"), (operator.or_, "or_")):
 
 @intrinsic
 def pointer(_: Any, array: Any) -> Any:
-    """To the first element of a contiguous array, which has to be kept (see `keep`).
+    """To the first element of a contiguous array that was handed to the kernel.
 
     Compiled code counts the references to an array wherever it is handed on, which takes as long
-    as the arithmetic; pointers are plain numbers. They are indexed from 0, without checks.
+    as the arithmetic; pointers are plain numbers. They are indexed from 0 on, without checks, and
+    keep nothing alive: what a kernel allocates itself would be freed after its last use by name.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -136,14 +138,14 @@ def pointer(_: Any, array: Any) -> Any:
 
 
 @intrinsic
-def keep(_: Any, array: Any) -> Any:
-    """Nothing, but until here the array is in use and not freed."""
+def ahead(_: Any, start: Any, count: Any) -> Any:
+    """The pointer to start[count]."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        del builder, signature, args
-        return context.get_dummy_value()
+        del context, signature
+        return builder.gep(args[0], [args[1]])
 
-    return types.none(array), generate
+    return start(start, types.int64), generate
 
 
 def _place(builder: Any, start: Any, at: Any, element: Any) -> Any:
@@ -151,28 +153,57 @@ def _place(builder: Any, start: Any, at: Any, element: Any) -> Any:
     return builder.bitcast(builder.gep(start, [at]), _vector(element).as_pointer())
 
 
+_STORED = {types.float32: _FLOAT, types.uint16: ir.IntType(16)}
+
+
+def _as_float32(builder: Any, value: Any, single: bool) -> Any:
+    """Of what was read: float32, or uint16 that are bfloat16, the upper halves of float32."""
+    whole, floating = (_INT, _FLOAT) if single else (_vector(_INT), _vector(_FLOAT))
+    if value.type == floating:
+        return value
+    half = ir.Constant(_INT, 16) if single else ir.Constant(whole, [16] * WIDTH)
+    return builder.bitcast(builder.shl(builder.zext(value, whole), half), floating)
+
+
+def _read(builder: Any, signature: Any, start: Any, at: Any) -> Any:
+    """`WIDTH` elements as float32."""
+    element = _STORED[signature.args[0].dtype]
+    align = 2 if element != _FLOAT else 4
+    value = builder.load(_place(builder, start, at, element), align=align)
+    return _as_float32(builder, value, single=False)
+
+
 @intrinsic
 def load(_: Any, start: Any, at: Any) -> Any:
-    """start[at : at + 16] of float32."""
+    """start[at : at + 16] of float32, or of uint16 that are bfloat16."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        del context, signature
-        return builder.load(_place(builder, *args, _FLOAT), align=4)
+        del context
+        return _read(builder, signature, *args)
 
     return Floats(start, types.int64), generate
 
 
 @intrinsic
-def load_apart(_: Any, start: Any, at: Any) -> Any:
-    """start[at : at + 31 : 2] of float32; reads no element beyond."""
+def load_one(_: Any, start: Any, at: Any) -> Any:
+    """start[at] as float32."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         del context, signature
+        return _as_float32(builder, builder.load(builder.gep(args[0], [args[1]])), single=True)
+
+    return types.float32(start, types.int64), generate
+
+
+@intrinsic
+def load_apart(_: Any, start: Any, at: Any) -> Any:
+    """start[at : at + 31 : 2] as `load`; reads no element beyond."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        del context
         start, at = args
         second = builder.add(at, ir.Constant(at.type, WIDTH - 1))
-        halves = [
-            builder.load(_place(builder, start, place, _FLOAT), align=4) for place in (at, second)
-        ]
+        halves = [_read(builder, signature, start, place) for place in (at, second)]
         taken = [*range(0, WIDTH, 2), *range(WIDTH + 1, 2 * WIDTH, 2)]
         return builder.shuffle_vector(*halves, ir.Constant(_vector(_INT), taken))
 
@@ -192,18 +223,18 @@ def store(_: Any, start: Any, at: Any, value: Any) -> Any:
 
 
 @intrinsic
-def add_to(_: Any, sums: Any, value: Any) -> Any:
-    """sums[:16] += value, the sums being float64."""
+def add_to(_: Any, sums: Any, at: Any, value: Any) -> Any:
+    """sums[at : at + 16] += value, the sums being float64."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         del signature
-        place = _place(builder, args[0], ir.Constant(ir.IntType(64), 0), _DOUBLE)
+        place = _place(builder, *args[:2], _DOUBLE)
+        wide = builder.fpext(args[2], _vector(_DOUBLE))
         before = builder.load(place, align=8)
-        wide = builder.fpext(args[1], _vector(_DOUBLE))
         builder.store(builder.fadd(before, wide), place, align=8)
         return context.get_dummy_value()
 
-    return types.none(sums, Floats), generate
+    return types.none(sums, types.int64, Floats), generate
 
 
 @intrinsic
@@ -278,9 +309,9 @@ def root(_: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         del context, signature
-        return builder.call(
-            builder.module.declare_intrinsic("llvm.sqrt", [_vector(_FLOAT)]), args
-        )
+        kind = ir.FunctionType(_vector(_FLOAT), [_vector(_FLOAT)])
+        name = f"llvm.sqrt.v{WIDTH}f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
     return Floats(Floats), generate
 
