@@ -33,9 +33,9 @@ def installed() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
-def takes(x: Tensor, windows: Windows) -> bool:
-    """Whether the kernels compute this: up to float32, and windows of up to `MOST` elements."""
-    return x.dtype != torch.float64 and windows.count <= MOST and installed()
+def takes(windows: Windows, mode: int) -> bool:
+    """Whether the kernels compute this: all but IDW, windows of up to `MOST` elements."""
+    return mode in _NUMBERS and windows.count <= MOST and installed()
 
 
 def dense(x: Tensor) -> Tensor:
