@@ -289,10 +289,10 @@ def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
     An `OperatorError` is raised if it does not, or leaves [0, 1]; not while a graph is traced.
     """
     precise = torch.promote_types(x.dtype, torch.float32)
-    if isinstance(beta, Tensor):
-        share = beta.to(x.device, precise)
-    else:
-        share = x.new_full((), beta, dtype=precise)
+    if not isinstance(beta, Tensor):  # no look at a tensor: that would wait for the GPU
+        _require_share(beta, beta)
+        return x.new_full((), beta, dtype=precise)
+    share = beta.to(x.device, precise)
     if traced() or torch.compiler.is_compiling():
         return share
     if share.numel() == 1:
@@ -302,12 +302,14 @@ def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
         raise OperatorError(
             f"beta of shape {tuple(share.shape)} does not fit the output, channels first: {out}"
         )
-    values = share.detach()
-    if not bool(((values >= 0) & (values <= 1)).all()):
-        raise OperatorError(
-            f"beta is in [0, 1], not {float(values.min()):g} to {float(values.max()):g}"
-        )
+    if share.numel():
+        _require_share(float(share.detach().min()), float(share.detach().max()))
     return share
+
+
+def _require_share(least: float, most: float) -> None:
+    if not 0 <= least <= most <= 1:
+        raise OperatorError(f"beta is in [0, 1], not {least:g} to {most:g}")
 
 
 def _broadcasts(shape: tuple[int, ...], out: tuple[int, ...]) -> bool:

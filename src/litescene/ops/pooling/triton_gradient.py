@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, assignment"
 """Gradients of the Triton kernels in `triton_kernel`, whose names are used here.
 
 Where windows do not overlap, a program writes the gradient of its own windows' elements: x and g
@@ -214,7 +214,8 @@ def survey(x, g, share, kept, to_beta, count, planes, channels, parts, size, out
            SHAPE: tl.constexpr, MODE: tl.constexpr, EXACT: tl.constexpr, LEARN: tl.constexpr,
            PER_PIECE: tl.constexpr, PAIRS: tl.constexpr, WHOLE: tl.constexpr, LAST: tl.constexpr,
            PER_CHANNEL: tl.constexpr, PER_POSITION: tl.constexpr, ALIGN: tl.constexpr,
-           ALIGN_OUT: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr, WIDE: tl.constexpr):  # fmt: skip
+           ALIGN_OUT: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr,
+           WIDE: tl.constexpr):  # fmt: skip
     """What the elements of each window share, each number `count` behind the one before."""
     size, out = _aligned(size, ALIGN, LAST), _aligned(out, ALIGN_OUT, LAST)
     place = _place(out, parts, channels, UNIT, PIECES, LAST, WIDE)
@@ -243,7 +244,8 @@ def _covering(position, j, axis: tl.constexpr, out, SHAPE: tl.constexpr):
 @triton.jit
 def gather(x, kept, to_x, count, planes, channels, parts, size, out, SHAPE: tl.constexpr,
            COVER: tl.constexpr, MODE: tl.constexpr, EXACT: tl.constexpr, LAST: tl.constexpr,
-           ALIGN: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr, WIDE: tl.constexpr):  # fmt: skip
+           ALIGN: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr,
+           WIDE: tl.constexpr):  # fmt: skip
     """Gradient of x from all windows; a position is in at most `COVER` of them along each axis."""
     narrow: tl.constexpr = x.dtype.element_ty == tl.float16
     numbers: tl.constexpr = (3 if EM & MODE else 0) + (4 if SIMILAR & MODE else 0)

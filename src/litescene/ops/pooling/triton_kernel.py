@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, assignment"
 """AdaPool, eM and eDSCW on GPUs, fused: Triton kernels that read x once and keep nothing else.
 
 A program computes a block of *pieces*: up to `UNIT` outputs side by side in memory, which are
@@ -92,7 +92,8 @@ def _offset(place, deep, high, column, size, channels, ALIGN: tl.constexpr, LAST
 
 @triton.jit
 def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.constexpr,
-              WHOLE: tl.constexpr, LAST: tl.constexpr, ALIGN: tl.constexpr, UNIT: tl.constexpr):  # fmt: skip
+              WHOLE: tl.constexpr, LAST: tl.constexpr, ALIGN: tl.constexpr,
+              UNIT: tl.constexpr):  # fmt: skip
     """The windows' elements in float32 (0 outside the input), and which are inside.
 
     `PAIRS`, for a stride of two along the contiguous axis: neighbours at even columns come by one
@@ -251,7 +252,8 @@ def _similarity_exponentials(values, nearness, i: tl.constexpr, NARROW: tl.const
 def forward(x, y, share, planes, channels, parts, size, out, SHAPE: tl.constexpr,
             MODE: tl.constexpr, PAIRS: tl.constexpr, WHOLE: tl.constexpr, LAST: tl.constexpr,
             PER_CHANNEL: tl.constexpr, PER_POSITION: tl.constexpr, ALIGN: tl.constexpr,
-            ALIGN_OUT: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr, WIDE: tl.constexpr):  # fmt: skip
+            ALIGN_OUT: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr,
+            WIDE: tl.constexpr):  # fmt: skip
     """y of a block of windows."""
     NARROW: tl.constexpr = x.dtype.element_ty == tl.float16
     size, out = _aligned(size, ALIGN, LAST), _aligned(out, ALIGN_OUT, LAST)

@@ -22,7 +22,7 @@ MOST = 64
 _WARPS = 4
 _NUMBERS = {EM: 3, SIMILAR: 4, EM | SIMILAR: 7}
 """What a window's elements share in the gradient."""
-_NARROW = 2**31 - 2**24
+NARROW = 2**31 - 2**24
 """Elements up to which offsets, those beyond a tensor's end included, have 32 bits."""
 _HOW: dict[str, Any] = {"num_warps": _WARPS, "enable_fp_fusion": True}
 
@@ -198,15 +198,16 @@ def _over_windows(
     if not layout.last:
         # All loads are to be equally wide, and stores as wide as what a thread has of a load: else
         # values go from thread to thread through shared memory.
-        align = layout.size[2] if layout.rows_apart else 2 - layout.size[2] % 2
+        align = layout.size[2] if layout.rows_apart else math.gcd(layout.size[2], 2)
         align_out = math.gcd(layout.out[2], 8 // x.element_size()) if layout.rows_apart else 1
     return blocks, {
         "planes": layout.planes, "channels": layout.channels, "parts": blocks.parts,
         "size": layout.size, "out": layout.out, "SHAPE": layout.shape, "MODE": mode,
         "PAIRS": pairs, "WHOLE": layout.whole, "LAST": layout.last,
         "PER_CHANNEL": share.shape[0] > 1, "PER_POSITION": share.shape[1] > 1,
-        "ALIGN": math.gcd(align, 16), "ALIGN_OUT": align_out, "UNIT": blocks.unit, "PIECES": blocks.pieces,
-        "WIDE": layout.windows * _NUMBERS[mode] > _NARROW or x.numel() > _NARROW,
+        "ALIGN": math.gcd(align, 16), "ALIGN_OUT": align_out,
+        "UNIT": blocks.unit, "PIECES": blocks.pieces,
+        "WIDE": layout.windows * _NUMBERS[mode] > NARROW or x.numel() > NARROW,
     }  # fmt: skip
 
 
