@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pooling_cases import GEOMETRIES, noise, onnx_outputs, picture
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -51,26 +51,6 @@ VARIANTS: dict[str, Pool] = POOLS | {
 }
 CASES = ["1d_k2s2", "1d_k3s2_odd", "2d_k2s2", "2d_k2s2_odd", "2d_k3s2_even", "2d_k3s1", "2d_k23s32",
          "2d_k4s4_odd", "3d_k2s2", "3d_k3s2_odd", "3d_k223s212"]  # fmt: skip
-GEOMETRIES: list[tuple[int, dict[str, Any]]] = [
-    (1, {"kernel_size": 3, "stride": 2, "padding": 1}),
-    (1, {"kernel_size": 2, "stride": 3, "ceil_mode": True}),
-    (2, {"kernel_size": 2}),
-    (2, {"kernel_size": 3, "stride": 2, "padding": 1}),
-    (2, {"kernel_size": (2, 3), "stride": (1, 2), "padding": (1, 0), "dilation": (2, 1)}),
-    (2, {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
-    (2, {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": True,
-         "ceil_mode": True}),
-    (3, {"kernel_size": 2}),
-    (3, {"kernel_size": (2, 3, 2), "stride": (2, 1, 2), "padding": (0, 1, 1)}),
-]  # fmt: skip
-
-
-def noise(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(3))
-
-
-def picture(dims: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    return noise(2, 3, *(7, 8, 6)[:dims], dtype=dtype)
 
 
 @pytest.fixture(scope="module")
@@ -268,26 +248,10 @@ def test_compiled_poolings_are_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_exports_to_standard_operators_for_any_size(name: str, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime")
-
-    class Network(torch.nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return VARIANTS[name](x, 3, 2, 1)
-
-    file = tmp_path / "pool.onnx"
-    axes = {"x": {0: "n", 2: "h", 3: "w"}}
-    with warnings.catch_warnings():
-        # of the exporter that bundles are made with, and of slices that runtimes compute
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", "Constant folding")
-        torch.onnx.export(
-            Network(), (picture(2, torch.float32),), file, input_names=["x"], dynamic_axes=axes,
-            opset_version=18, dynamo=False,
-        )  # fmt: skip
-    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    for x in (picture(2, torch.float32), noise(1, 3, 12, 9, dtype=torch.float32)):
-        (found,) = session.run(None, {"x": x.numpy()})
-        torch.testing.assert_close(torch.from_numpy(found), VARIANTS[name](x, 3, 2, 1))
+    pool = partial(VARIANTS[name], kernel_size=3, stride=2, padding=1)
+    inputs = (picture(2, torch.float32), noise(1, 3, 12, 9, dtype=torch.float32))
+    for x, found in zip(inputs, onnx_outputs(pool, inputs, tmp_path), strict=True):
+        torch.testing.assert_close(found, pool(x))
 
 
 @pytest.mark.parametrize(

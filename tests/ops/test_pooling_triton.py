@@ -19,7 +19,8 @@ from torch import Tensor
 from litescene.ops.pooling import ada_pool, edscw_pool, em_pool, fused, triton_launch
 from litescene.ops.pooling.weighting import EM, INVERSE, SIMILAR
 from litescene.ops.pooling.windows import windows_for
-from pooling_cases import GEOMETRIES, SPECIAL, noise, picture
+from pooling_cases import GEOMETRIES, noise, picture
+from test_pooling import SPECIAL
 
 Pool = Callable[..., Tensor]
 

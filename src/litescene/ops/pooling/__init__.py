@@ -1,5 +1,16 @@
 """Poolings that keep more than the mean or the maximum, and the way back. Needs PyTorch."""
 
+from litescene.ops.pooling.classic import (
+    AvgPool,
+    LpPool,
+    MaxPool,
+    MaxUnPool,
+    avg_pool,
+    lp_pool,
+    max_pool,
+    max_pool_with_places,
+    max_unpool,
+)
 from litescene.ops.pooling.exponential import (
     AdaPool,
     EDSCWPool,
@@ -12,20 +23,70 @@ from litescene.ops.pooling.exponential import (
     em_pool,
     idw_pool,
 )
+from litescene.ops.pooling.family import POOLINGS, create_pool, needs_channels
+from litescene.ops.pooling.layer import PoolLayer
+from litescene.ops.pooling.learned import (
+    DPPPool,
+    GatedPool,
+    LIPPool,
+    MixedPool,
+    dpp_pool,
+    gated_pool,
+    lip_pool,
+    mixed_pool,
+)
+from litescene.ops.pooling.lifting import (
+    LiftPool,
+    LiftUpPool,
+    lift_pool,
+    lift_pool_with_details,
+    lift_unpool,
+)
+from litescene.ops.pooling.stochastic import S3Pool, StochasticPool, s3_pool, stochastic_pool
 from litescene.ops.pooling.unpool import AdaUnPool, ada_unpool, ada_unpool_into
 
 __all__ = [
     "AdaPool",
     "AdaUnPool",
+    "AvgPool",
+    "DPPPool",
     "EDSCWPool",
     "EMPool",
+    "GatedPool",
     "IDWPool",
+    "LIPPool",
+    "LiftPool",
+    "LiftUpPool",
+    "LpPool",
     "Masks",
+    "MaxPool",
+    "MaxUnPool",
+    "MixedPool",
+    "POOLINGS",
+    "PoolLayer",
+    "S3Pool",
+    "StochasticPool",
     "ada_pool",
     "ada_pool_with_masks",
     "ada_unpool",
     "ada_unpool_into",
+    "avg_pool",
+    "create_pool",
+    "dpp_pool",
     "edscw_pool",
     "em_pool",
+    "gated_pool",
     "idw_pool",
+    "lift_pool",
+    "lift_pool_with_details",
+    "lift_unpool",
+    "lip_pool",
+    "lp_pool",
+    "max_pool",
+    "max_pool_with_places",
+    "max_unpool",
+    "mixed_pool",
+    "needs_channels",
+    "s3_pool",
+    "stochastic_pool",
 ]

@@ -36,6 +36,7 @@ from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling import fused, weighting
+from litescene.ops.pooling.layer import PoolLayer, as_given, per_output, precise
 from litescene.ops.pooling.weighting import (
     EM,
     INVERSE,
@@ -46,7 +47,7 @@ from litescene.ops.pooling.weighting import (
     Similarity,
     choice,
 )
-from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
+from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
 
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
@@ -63,20 +64,6 @@ class Masks(NamedTuple):
     """eM's."""
 
 
-def _precise(x: Tensor) -> Tensor:
-    """x in the precision to compute with: float32 for half precision."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-
-
-def _as_given(y: Tensor, x: Tensor) -> Tensor:
-    """y in the type and the memory format of the input."""
-    y = y.to(x.dtype)
-    form = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
-    if x.ndim > 3 and x.is_contiguous(memory_format=form) and not x.is_contiguous():
-        return y.contiguous(memory_format=form)
-    return y.contiguous()
-
-
 def _weighted(v: Tensor, inside: Inside, weigh: Weigh, grad: Gradient) -> tuple[Tensor, Tensor]:
     """Weighted sum of every window, and the weights."""
     choice("grad", grad, Gradient)
@@ -88,8 +75,8 @@ def _weighted(v: Tensor, inside: Inside, weigh: Weigh, grad: Gradient) -> tuple[
 
 def pooled_by(x: Tensor, windows: Windows, weigh: Weigh, grad: Gradient = "exact") -> Tensor:
     """Σ w·x of every window with the weights of a function; N×C×out."""
-    v, inside = elements(_precise(x), windows)
-    return _as_given(_weighted(v, inside, weigh, grad)[0], x)
+    v, inside = elements(precise(x), windows)
+    return as_given(_weighted(v, inside, weigh, grad)[0], x)
 
 
 def _em(x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact") -> Tensor:
@@ -138,7 +125,7 @@ def _on(
     if backend == "reference" or not fused.takes(x, windows, mode):
         return reference(x, beta, windows, grad)
     twice = functools.partial(reference, grad=grad)
-    return _as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice, delta), x)
+    return as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice, delta), x)
 
 
 def em_pool(
@@ -272,7 +259,7 @@ def _pooled(
 def _ada(
     x: Tensor, windows: Windows, beta: Tensor, over: Over, grad: Gradient
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    v, inside = elements(_precise(x), windows)
+    v, inside = elements(precise(x), windows)
 
     def weigh(v: Tensor, inside: Inside) -> Tensor:
         return weighting.by_similarity(v, inside, "dice", over)
@@ -280,43 +267,12 @@ def _ada(
     similar, w_similar = _weighted(v, inside, weigh, grad)
     largest, w_largest = _weighted(v, inside, weighting.softmax, grad)
     share = beta.to(v.dtype)
-    return _as_given(share * similar + (1 - share) * largest, x), (w_similar, w_largest)
+    return as_given(share * similar + (1 - share) * largest, x), (w_similar, w_largest)
 
 
 def checked_beta(beta: float | Tensor, x: Tensor, windows: Windows) -> Tensor:
-    """β as a tensor that broadcasts to N×C×out.
-
-    An `OperatorError` is raised if it does not, or leaves [0, 1]; not while a graph is traced.
-    """
-    precise = torch.promote_types(x.dtype, torch.float32)
-    if not isinstance(beta, Tensor):  # no look at a tensor: that would wait for the GPU
-        _require_share(beta, beta)
-        return x.new_full((), beta, dtype=precise)
-    share = beta.to(x.device, precise)
-    if traced() or torch.compiler.is_compiling():
-        return share
-    if share.numel() == 1:
-        share = share.reshape(())
-    out = (int(x.shape[1]), *windows.output_size(tuple(x.shape[2:])))
-    if not _broadcasts(tuple(share.shape), out):
-        raise OperatorError(
-            f"beta of shape {tuple(share.shape)} does not fit the output, channels first: {out}"
-        )
-    if share.numel():
-        _require_share(float(share.detach().min()), float(share.detach().max()))
-    return share
-
-
-def _require_share(least: float, most: float) -> None:
-    if not 0 <= least <= most <= 1:
-        raise OperatorError(f"beta is in [0, 1], not {least:g} to {most:g}")
-
-
-def _broadcasts(shape: tuple[int, ...], out: tuple[int, ...]) -> bool:
-    if len(shape) > len(out):
-        return False
-    pairs = zip(reversed(shape), reversed(out), strict=False)
-    return all(have in (1, want) for have, want in pairs)
+    """β as a tensor that broadcasts to N×C×out; see `per_output`."""
+    return per_output("beta", beta, x, windows)
 
 
 def _tiles(weights: Tensor, windows: Windows) -> Tensor:
@@ -329,60 +285,33 @@ def _tiles(weights: Tensor, windows: Windows) -> Tensor:
     return apart.permute(0, 1, *order).reshape(n, c, *tiled)
 
 
-class _Pool(nn.Module):
-    """What the layers share: the windows' numbers, and the function to call with them."""
-
-    operator: Callable[..., Any]
-
-    def __init__(
-        self,
-        kernel_size: Size,
-        stride: Size | None = None,
-        padding: Size = 0,
-        dilation: Size = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        self.windows = (kernel_size, stride, padding, dilation)
-        self.options = options
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×C×size to N×C×out."""
-        y: Tensor = type(self).operator(x, *self.windows, **self.options)
-        return y
-
-    def extra_repr(self) -> str:
-        """The numbers, as they were given."""
-        names = ("kernel_size", "stride", "padding", "dilation")
-        given = dict(zip(names, self.windows, strict=True)) | self.options
-        return ", ".join(f"{name}={value}" for name, value in given.items())
-
-
-class EMPool(_Pool):
+class EMPool(PoolLayer):
     """`em_pool` as a layer."""
 
     operator = staticmethod(em_pool)
 
 
-class EDSCWPool(_Pool):
+class EDSCWPool(PoolLayer):
     """`edscw_pool` as a layer."""
 
     operator = staticmethod(edscw_pool)
 
 
-class IDWPool(_Pool):
+class IDWPool(PoolLayer):
     """`idw_pool` as a layer."""
 
     operator = staticmethod(idw_pool)
 
 
-class AdaPool(_Pool):
+class AdaPool(PoolLayer):
     """`ada_pool` with a β that is learned, and stays in (0, 1) as the sigmoid of its parameter.
 
     One value for all without `channels` and `positions`; per channel with the number of channels;
     per position with the output's size, for which inputs are expected: for others β is resized
     linearly. It begins at 0.5.
     """
+
+    operator = staticmethod(ada_pool)
 
     def __init__(
         self,
@@ -414,6 +343,8 @@ class AdaPool(_Pool):
     def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
         how = {k: v for k, v in self.options.items() if k not in ("over", "grad")}
         windows = windows_for(x, *self.windows, **how)
+        if not self.positions:  # the output's size, no number while a graph is traced, is not asked
+            return windows, self.beta(windows.kernel)
         return windows, self.beta(windows.output_size(tuple(x.shape[2:])))
 
     def _weights(self) -> tuple[Over, Gradient]:

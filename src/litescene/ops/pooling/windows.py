@@ -84,14 +84,21 @@ class Windows:
                 )
 
     def overhang(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        """Positions beyond the padding that the last windows of each axis reach."""
-        counts = self.output_size(size)
-        return tuple(
-            max(0, (n - 1) * s + self.reach(axis) - length - 2 * p)
-            for axis, (n, s, p, length) in enumerate(
-                zip(counts, self.stride, self.padding, size, strict=True)
-            )
-        )
+        """Positions beyond the padding that the last windows of each axis reach.
+
+        Computed without a branch over sizes: a traced graph takes any.
+        """
+        if not self.ceil_mode:
+            return (0,) * len(size)
+        return tuple(self._over(axis, length) for axis, length in enumerate(size))
+
+    def _over(self, axis: int, length: int) -> int:
+        s, p, reach = self.stride[axis], self.padding[axis], self.reach(axis)
+        room = length + 2 * p - reach
+        over = -room % s
+        if s + p <= reach:
+            return over  # the window more starts inside the input or its padding at any length
+        return over * ((room // s + 1) * s < length + p)
 
 
 def windows_for(
@@ -116,12 +123,12 @@ def windows_for(
         )
     if not x.is_floating_point():
         raise OperatorError(f"poolings take floating point, not {x.dtype} (shape {tuple(x.shape)})")
-    kernel = _per_axis("kernel_size", kernel_size, dims)
+    kernel = per_axis("kernel_size", kernel_size, dims)
     windows = Windows(
         kernel,
-        kernel if stride is None else _per_axis("stride", stride, dims),
-        _per_axis("padding", padding, dims),
-        _per_axis("dilation", dilation, dims),
+        kernel if stride is None else per_axis("stride", stride, dims),
+        per_axis("padding", padding, dims),
+        per_axis("dilation", dilation, dims),
         ceil_mode,
         count_include_pad,
     )
@@ -135,7 +142,8 @@ def traced() -> bool:
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 
-def _per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
+def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
+    """A number for each of the dimensions; an `OperatorError` if there are more or fewer."""
     values = (value,) * dims if isinstance(value, int) else tuple(value)
     if len(values) != dims:
         raise OperatorError(f"{name} is {value}; the input has {dims} dimensions to pool")
@@ -148,14 +156,14 @@ def elements(x: Tensor, windows: Windows) -> tuple[Tensor, Tensor | None]:
     x is N×C×size, the elements are N×C×K×out, K going through the kernel in row-major order. The
     second tensor is a mask of 1×1×K×out. Made of slices alone, so it exports to standard operators.
     """
-    # Without `ceil_mode` nothing depends on the size: a traced graph takes any.
-    none = (0,) * len(windows.kernel)
-    overhang = windows.overhang(tuple(x.shape[2:])) if windows.ceil_mode else none
+    overhang = windows.overhang(tuple(x.shape[2:]))
+    # In a traced graph the overhang is no number: it may be 0 now and not at another size.
+    varies = windows.ceil_mode and traced()
     sides = around(windows.padding, overhang)
-    taken = _taken(F.pad(x, sides) if any(sides) else x, windows)
+    taken = _taken(F.pad(x, sides) if varies or any(sides) else x, windows)
     if windows.count_include_pad:
-        sides = around(none, overhang)
-    if not any(sides):
+        sides = around((0,) * len(windows.kernel), overhang)
+    if not varies and not any(sides):
         return taken, None
     one = torch.ones_like(x[:1, :1])
     if windows.count_include_pad:
