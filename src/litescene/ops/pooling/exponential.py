@@ -341,7 +341,7 @@ class AdaPool(PoolLayer):
         return F.interpolate(share[None], size=out, mode=mode, align_corners=False)[0]
 
     def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
-        how = {k: v for k, v in self.options.items() if k not in ("over", "grad")}
+        how = {k: v for k, v in self.options.items() if k not in ("over", "grad", "backend")}
         windows = windows_for(x, *self.windows, **how)
         if not self.positions:  # the output's size, no number while a graph is traced, is not asked
             return windows, self.beta(windows.kernel)
@@ -353,7 +353,7 @@ class AdaPool(PoolLayer):
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to N×C×out."""
         windows, beta = self._share(x)
-        return _pooled(x, beta, windows, *self._weights())
+        return _pooled(x, beta, windows, *self._weights(), self.options.get("backend", "auto"))
 
     def with_masks(self, x: Tensor) -> tuple[Tensor, Masks, Tensor]:
         """The output, the weights, and β: what `ada_unpool` takes."""
