@@ -126,6 +126,7 @@ SURFACE: dict[str, set[str]] = {
         "DetectionMetric",
         "DetectionScores",
         "ErrorStatistics",
+        "ImageQuality",
         "MapScores",
         "PrecisionRecall",
         "SegmentErrors",
@@ -142,7 +143,9 @@ SURFACE: dict[str, set[str]] = {
         "map_label_scores",
         "match_greedily",
         "match_trajectories",
+        "psnr",
         "relative_errors",
+        "ssim",
     },
     "litescene.synth": {
         "ImuSamples",

@@ -1,4 +1,4 @@
-"""How good results are: segmentation, detection, trajectory and depth, in NumPy."""
+"""How good results are: segmentation, detection, trajectory, depth and pictures, in NumPy."""
 
 from litescene.metrics.box_matching import box_areas, box_iou, match_greedily
 from litescene.metrics.depth import DepthScores, depth_errors
@@ -8,6 +8,7 @@ from litescene.metrics.detection import (
     DetectionScores,
     PrecisionRecall,
 )
+from litescene.metrics.image_quality import ImageQuality, psnr, ssim
 from litescene.metrics.scene_map import MapScores, TrueView, map_label_scores
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.metrics.trajectory import (
@@ -32,6 +33,7 @@ __all__ = [
     "DetectionMetric",
     "DetectionScores",
     "ErrorStatistics",
+    "ImageQuality",
     "MapScores",
     "PrecisionRecall",
     "SegmentErrors",
@@ -48,5 +50,7 @@ __all__ = [
     "map_label_scores",
     "match_greedily",
     "match_trajectories",
+    "psnr",
     "relative_errors",
+    "ssim",
 ]
