@@ -1,12 +1,12 @@
-"""AdaPool, eM and eDSCW on the CPU, fused: x is read once, and alone kept for the gradient.
+"""Weighted pooling on the CPU, fused: x is read once, and alone kept for the gradient.
 
-Planes are contiguous. A row is first taken apart by the stride's remainders, so that one element of
-all windows of the row lies contiguously; then the steps of `lanes` go over up to 128 windows at a
-time. A plane belongs to one thread, which alone writes its part of the gradient: results do not
-depend on the number of threads.
+For planes that are contiguous: sixteen windows side by side in a row are computed at a time, see
+`lanes`. Rows of windows that are no multiple of sixteen long have a last block that overlaps the
+one before; what both compute is the same. A plane belongs to one thread, which alone writes its
+part of the gradient: results do not depend on the number of threads.
 
-`shape` is the kernel, the stride, the padding and the dilation, three numbers each: depth, rows and
-columns.
+x is planes×elements, float32 or bfloat16 in uint16. β is `share`, see `transfer.share_of`:
+channels by positions. The other tables are those of `plans.Plan`.
 """
 
 from __future__ import annotations
@@ -14,222 +14,149 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from litescene.ops.pooling.lanes import (
-    _FAST,
-    BETA,
-    COUNT,
-    LANES,
-    POSITIVE,
-    ROWS,
+from litescene.ops.pooling.lanes import answer, pull
+from litescene.ops.pooling.transfer import add, fetch, put, share_of
+from litescene.ops.pooling.vectors import (
+    FAST,
+    INLINE,
     WIDTH,
-    answer,
-    begin,
-    exponentials,
-    keep_exponentials,
-    keep_likenesses,
-    likenesses,
-    prepare,
-    pull_exponentials,
-    pull_likenesses,
-    settle,
-    survey,
+    add_to,
+    ahead,
+    all_of,
+    between,
+    load,
+    pointer,
+    store,
+    woven_high,
+    woven_low,
 )
-from litescene.ops.pooling.weighting import EM, SIMILAR
 
 
-@njit(**_FAST)
-def _spans(first, lanes, width, stride, taps, dilation, steps, spans, ranges):  # type: ignore[no-untyped-def]
-    """Where a block of windows reads a row.
+def scratch_size(taps: int, windows: int, reach: int) -> int:
+    """float32 that a kernel needs; `reach` is a window's last column in strides."""
+    return (4 * taps + 1) * WIDTH + taps * (2 * (reach + WIDTH) + max(windows, WIDTH))
 
-    `spans[f]` are the steps q of remainder f whose column first + q·stride + f is in the row;
-    `ranges[j]` are where tap j of lane `low` lies, with `steps` steps per remainder, `low`, and for
-    how many lanes from there on it is in the row.
+
+@njit(**INLINE)
+def _elements(x, size, plane, starts, rows, left, row, edges, whole, taps, inside):  # type: ignore[no-untyped-def]
+    """The elements of the windows from `left` on; how many a window has at most."""
+    _, columns, stride, padding, dilation = row
+    first = plane + left * stride - padding
+    for k in range(rows):
+        for j in range(columns):
+            low, high, to = edges[2 * j], edges[2 * j + 1], (k * columns + j) * WIDTH
+            fetch(x, size, first + starts[k] + j * dilation, stride, low, high, taps, to)
+            if not whole:
+                store(inside, to, between(all_of(np.float32(1)), low, high))
+    return rows * columns
+
+
+@njit(**FAST)
+def forward_planes(x, y, share, shares, tables, row, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
+    """x planes×elements to y planes×lines×windows, for planes from first to last."""
+    starts, counts, lefts, whole, edges = tables
+    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    volume, lines, windows = x.shape[1], y.shape[1], y.shape[2]
+    lanes, size = min(WIDTH, windows), x.size
+    taps = pointer(scratch)
+    inside = ahead(taps, most * columns * WIDTH)
+    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
+    # pointers from here on, so that no reference is counted
+    x_, y_, share_ = pointer(x), pointer(y), pointer(share)
+    starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
+    whole_, edges_ = pointer(whole), pointer(edges)
+    for plane in range(first, last):
+        for line in range(lines):
+            here = ahead(starts_, line * most)
+            for b in range(blocks):
+                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
+                count = _elements(x_, size, plane * volume, here, counts_[line], left, row, of_block,
+                                  all_whole, taps, inside)  # fmt: skip
+                window = line * windows + left
+                beta = share_of(share_, shares, plane, window)
+                value = answer(taps, inside, count, all_whole, beta, mode, delta, kept)
+                put(value, y_, plane * lines * windows + window, lanes, small)
+
+
+@njit(**INLINE)
+def _fold(sheet, step, row, turns, ends, x, start, fresh, small):  # type: ignore[no-untyped-def]
+    """Add to the row of x from `start` on what its taps give, or write it where it is `fresh`.
+
+    sheet[j·step + window] is what tap j gives. Its column has remainder turns[2j] by the stride,
+    and lies turns[2j + 1] windows on.
     """
-    for f in range(stride):
-        spans[f, 0] = max(0, (-first - f + stride - 1) // stride)
-        spans[f, 1] = min(lanes + (taps - 1) * dilation // stride + 1,
-                          (width - first - f + stride - 1) // stride)  # fmt: skip
-    for j in range(taps):
-        f, q = j * dilation % stride, j * dilation // stride
-        low, high = max(0, spans[f, 0] - q), min(lanes, spans[f, 1] - q)
-        if low == 0 and high == lanes:
-            high = (lanes + WIDTH - 1) // WIDTH * WIDTH  # what is beyond is never looked at
-        ranges[j, 0], ranges[j, 1], ranges[j, 2] = f * steps + q + low, low, high - low
+    width, columns, stride, padding, _ = row
+    for q in range(0, ends, WIDTH):
+        first = q * stride - padding
+        even, odd = all_of(np.float32(0)), all_of(np.float32(0))
+        for j in range(columns):
+            value = load(sheet, j * step + q - turns[2 * j + 1])
+            if stride > 2:
+                store(small, 0, value)
+                for o in range(WIDTH):
+                    at = first + turns[2 * j] + o * stride
+                    if 0 <= at < width:
+                        x[start + at] = small[o] if fresh else x[start + at] + small[o]
+            elif turns[2 * j] == 0:
+                even += value
+            else:
+                odd += value
+        if stride == 1:
+            add(even, x, start + first, -first, width - first, fresh, small)
+        elif stride == 2:
+            add(woven_low(even, odd), x, start + first, -first, width - first, fresh, small)
+            first += WIDTH
+            add(woven_high(even, odd), x, start + first, -first, width - first, fresh, small)
 
 
-@njit(**_FAST)
-def _apart(x, row, first, stride, spans, into, at, steps):  # type: ignore[no-untyped-def]
-    """Take the row from x[row] on apart: into[at + f·steps + q] = x[row + first + q·stride + f]."""
-    low, high = spans[0, 0], spans[0, 1]
-    if stride == 2:
-        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
-        source = (row + first + 2 * low) & POSITIVE
-        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
-        for q in range(n):
-            into[even + q] = x[source + 2 * q]
-            into[odd + q] = x[source + 2 * q + 1]
-    for f in range(stride):
-        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
-            into[at + f * steps + q] = x[row + first + q * stride + f]
-        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
-            into[at + f * steps + q] = x[row + first + q * stride + f]
+@njit(**FAST)
+def backward_planes(x, g, share, shares, tables, row, turns, written, mode, delta, exact, to_x, sums, to_beta, scratch, first, last):  # type: ignore[no-untyped-def]
+    """Gradients of x, and of β, for g planes×lines×windows.
 
-
-@njit(**_FAST)
-def _together(parts, at, steps, first, stride, spans, x, row):  # type: ignore[no-untyped-def]
-    """Add what `_apart` took apart to the row that begins at x[row]."""
-    low, high = spans[0, 0], spans[0, 1]
-    if stride == 2:
-        low, high = max(low, spans[1, 0]), min(high, spans[1, 1])
-        target = (row + first + 2 * low) & POSITIVE
-        even, odd, n = (at + low) & POSITIVE, (at + low + steps) & POSITIVE, (high - low) & POSITIVE
-        for q in range(n):
-            x[target + 2 * q] += parts[even + q]
-            x[target + 2 * q + 1] += parts[odd + q]
-    for f in range(stride):
-        for q in range(spans[f, 0], low if stride == 2 else spans[f, 1]):
-            x[row + first + q * stride + f] += parts[at + f * steps + q]
-        for q in range(high if stride == 2 else spans[f, 1], spans[f, 1]):
-            x[row + first + q * stride + f] += parts[at + f * steps + q]
-
-
-@njit(**_FAST)
-def _counts(ranges, columns):  # type: ignore[no-untyped-def]
-    """How many taps along the row each lane's window has."""
-    columns[:] = 0
-    for j in range(ranges.shape[0]):
-        for o in range(ranges[j, 1], ranges[j, 1] + ranges[j, 2]):
-            columns[o] += 1
-
-
-@njit(**_FAST)
-def _places(size, out, stride, padding, dilation, taps, found):  # type: ignore[no-untyped-def]
-    """Positions along an axis that window `out` has inside the input; answers how many."""
-    count = 0
-    for i in range(taps):
-        at = out * stride - padding + i * dilation
-        if 0 <= at < size:
-            found[count] = at
-            count += 1
-    return count
-
-
-@njit(**_FAST)
-def _share(a, share, plane, position, lanes):  # type: ignore[no-untyped-def]
-    """β of windows side by side: `share` is channels×positions, 1 where all have the same."""
-    c = plane % share.shape[0]
-    if share.shape[1] == 1:
-        for o in range(lanes):
-            a[BETA + o] = share[c, 0]
-    else:
-        for o in range(lanes):
-            a[BETA + o] = share[c, position + o]
-
-
-@njit(**_FAST)
-def forward_planes(x, y, share, shape, mode, first, last):  # type: ignore[no-untyped-def]
-    """x planes×D×H×W to y planes×D'×H'×W'; planes from first to last. β is C×positions or 1."""
-    (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
-    _, depth, height, width = x.shape
-    od, oh, ow = y.shape[1:]
-    spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
-    steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
-    parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
-    outputs = y.ravel()
-    a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
-    zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
-    for left in range(0, ow, LANES):
-        lanes = min(LANES, ow - left)
-        n = (lanes + WIDTH - 1) // WIDTH * WIDTH
-        start = left * sw - pw
-        _spans(start, lanes, width, sw, kw, dw, steps, spans, ranges)
-        _counts(ranges, columns)
-        for plane in range(first, last):
-            for z in range(od):
-                deep = _places(depth, z, sd, pd, dd, kd, zs)
-                for r in range(oh):
-                    high = _places(height, r, sh, ph, dh, kh, ys)
-                    begin(a, n)
-                    for o in range(n):
-                        a[COUNT + o] = columns[o] * deep * high
-                    for k in range(deep * high):
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            survey(flat, k * row_steps + at, a, low, count)
-                    settle(a, n)
-                    for k in range(deep * high):
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at += k * row_steps
-                            if mode & EM:
-                                exponentials(flat, at, a, low, count)
-                            if mode & SIMILAR:
-                                likenesses(flat, at, a, low, count)
-                    _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    answer(a, mode, outputs, (plane * od + z) * oh * ow + r * ow + left, lanes)
-
-
-@njit(**_FAST)
-def backward_planes(x, g, share, shape, mode, exact, to_x, to_beta, first, last):  # type: ignore[no-untyped-def]
-    """Gradients of x and of β (per output, to be summed) for g planes×D'×H'×W'."""
-    (kd, kh, kw), (sd, sh, sw), (pd, ph, pw), (dd, dh, dw) = shape
-    _, depth, height, width = x.shape
-    od, oh, ow = g.shape[1:]
-    spans, ranges = np.zeros((sw, 2), np.int64), np.zeros((kw, 3), np.int64)
-    steps = LANES + (kw - 1) * dw // sw + 1 + WIDTH
-    parts = np.zeros((kd * kh, sw, steps), np.float32)
-    flat, row_steps, values = parts.ravel(), sw * steps, x.ravel()
-    back = np.zeros(parts.shape, np.float32)
-    into = back.ravel()
-    kept = np.zeros(kd * kh * kw * 3 * LANES, np.float32)
-    gradients, given, shares = to_x.ravel(), g.ravel(), to_beta.ravel()
-    a, columns = np.zeros(ROWS * LANES, np.float32), np.zeros(LANES, np.float32)
-    zs, ys = np.zeros(kd, np.int64), np.zeros(kh, np.int64)
-    to_x[first:last] = 0
-    for left in range(0, ow, LANES):
-        lanes = min(LANES, ow - left)
-        n = (lanes + WIDTH - 1) // WIDTH * WIDTH
-        start = left * sw - pw
-        _spans(start, lanes, width, sw, kw, dw, steps, spans, ranges)
-        _counts(ranges, columns)
-        for plane in range(first, last):
-            for z in range(od):
-                deep = _places(depth, z, sd, pd, dd, kd, zs)
-                for r in range(oh):
-                    high = _places(height, r, sh, ph, dh, kh, ys)
-                    begin(a, n)
-                    for o in range(n):
-                        a[COUNT + o] = columns[o] * deep * high
-                    for k in range(deep * high):
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _apart(values, row, start, sw, spans, flat, k * row_steps, steps)
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            survey(flat, k * row_steps + at, a, low, count)
-                    settle(a, n)
-                    for k in range(deep * high):
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at, to = k * row_steps + at, (k * kw + j) * 3 * LANES
-                            if mode & EM:
-                                keep_exponentials(flat, at, a, low, kept, to, count)
-                            if mode & SIMILAR:
-                                keep_likenesses(flat, at, a, low, kept, to, count)
-                    _share(a, share, plane, (z * oh + r) * ow + left, lanes)
-                    out = (plane * od + z) * oh * ow + r * ow + left
-                    prepare(a, given, out, exact, mode, shares, lanes)
-                    for k in range(deep * high):
-                        into[k * row_steps : (k + 1) * row_steps] = 0
-                        for j in range(kw):
-                            at, low, count = ranges[j, 0], ranges[j, 1], ranges[j, 2]
-                            at, to = k * row_steps + at, (k * kw + j) * 3 * LANES
-                            count = min(count, lanes - low)
-                            if mode & EM:
-                                pull_exponentials(flat, at, a, low, kept, to, exact, into, count)
-                            if mode & SIMILAR:
-                                pull_likenesses(flat, at, a, low, kept, to, exact, into, count)
-                        row = ((plane * depth + zs[k // high]) * height + ys[k % high]) * width
-                        _together(into, k * row_steps, steps, start, sw, spans, gradients, row)
+    β's are summed into sixteen numbers per plane in `sums`, or where that is empty written one per
+    output to `to_beta`, or if both are empty left out.
+    """
+    starts, counts, lefts, whole, edges = tables
+    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    volume, lines, windows = x.shape[1], g.shape[1], g.shape[2]
+    lanes, x_size, g_size = min(WIDTH, windows), x.size, g.size
+    summing, writing, (fresh, filled) = sums.size > 0, to_beta.size > 0, written
+    reach = turns[columns - 1, 1]
+    margin, step = reach + WIDTH, 2 * (reach + WIDTH) + max(windows, WIDTH)
+    taps = pointer(scratch)
+    inside = ahead(taps, most * columns * WIDTH)
+    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
+    sheet = ahead(small, WIDTH + margin)
+    # pointers from here on, so that no reference is counted
+    x_, g_, share_, to_x_ = pointer(x), pointer(g), pointer(share), pointer(to_x)
+    starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
+    whole_, edges_, turns_ = pointer(whole), pointer(edges), pointer(turns)
+    sums_, to_beta_ = pointer(sums), pointer(to_beta)
+    for plane in range(first, last):
+        if not filled:
+            for o in range(plane * volume, (plane + 1) * volume):
+                to_x_[o] = np.float32(0)
+        for line in range(lines):
+            here, rows, total = ahead(starts_, line * most), counts_[line], all_of(np.float32(0))
+            for b in range(blocks):
+                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
+                count = _elements(x_, x_size, plane * volume, here, rows, left, row, of_block,
+                                  all_whole, taps, inside)  # fmt: skip
+                window = line * windows + left
+                beta = share_of(share_, shares, plane, window)
+                window += plane * lines * windows
+                fetch(g_, g_size, window, 1, 0, lanes, small, 0)
+                of_beta = pull(taps, inside, count, all_whole, load(small, 0), beta, mode, delta,
+                               exact, kept, sheet, left, step)  # fmt: skip
+                if lanes < WIDTH:
+                    for t in range(count):
+                        store(sheet, t * step, between(load(sheet, t * step), 0, lanes))
+                if summing:
+                    total += between(of_beta, b * WIDTH - left, lanes)
+                elif writing:
+                    put(of_beta, to_beta_, window, lanes, small)
+            if summing:
+                add_to(sums_, plane * WIDTH, total)
+            for k in range(rows):
+                _fold(ahead(sheet, k * columns * step), step, row, turns_, windows + reach,
+                      to_x_, plane * volume + here[k], fresh, small)  # fmt: skip

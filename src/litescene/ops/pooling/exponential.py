@@ -15,8 +15,9 @@ training (here `grad="detached"`; by default gradients are exact), lets β leave
 of a β per position at exactly 0 or 1, hides NaN, and answers nothing sensible for strides other
 than the kernel, for flat windows (IDW) and for values above 88. Here infinities and NaN give NaN.
 
-On the CPU eM, eDSCW and AdaPool run in a fused kernel for up to float32 (`backend="reference"` does
-without); float64, other devices and gradients of gradients are left to PyTorch's operators.
+Weighted per element, all of them run in fused kernels on the CPU, and all but IDW in Triton's on
+GPUs, for up to float32 (`backend="reference"` does without); float64, other devices and gradients
+of gradients are left to PyTorch's operators.
 
 Every function takes N×C×L, N×C×H×W or N×C×D×H×W of floating point, keeps type and memory format,
 and raises `OperatorError` (a `ValueError`) for what it cannot take. Half precision is computed in
@@ -36,12 +37,22 @@ from torch.nn import functional as F
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling import fused, weighting
 from litescene.ops.pooling.layer import PoolLayer, as_given, per_output, precise
-from litescene.ops.pooling.weighting import EM, SIMILAR, Distance, Inside, Over, Similarity, choice
+from litescene.ops.pooling.weighting import (
+    EM,
+    INVERSE,
+    SIMILAR,
+    Distance,
+    Inside,
+    Over,
+    Similarity,
+    choice,
+)
 from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
 
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
 Weigh = Callable[[Tensor, Inside], Tensor]
+Reference = Callable[[Tensor, Tensor, Windows, Gradient], Tensor]
 
 
 class Masks(NamedTuple):
@@ -82,17 +93,39 @@ def _both(x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact") -
     return _ada(x, windows, beta, "element", grad)[0]
 
 
+def _idw(
+    x: Tensor, beta: Tensor, windows: Windows, grad: Gradient = "exact",
+    *, distance: Distance, over: Over, delta: float,
+) -> Tensor:  # fmt: skip
+    del beta
+
+    def weigh(v: Tensor, inside: Inside) -> Tensor:
+        return weighting.by_distance(v, inside, distance, over, delta)
+
+    return pooled_by(x, windows, weigh, grad)
+
+
+_REFERENCES: dict[int, Reference] = {EM: _em, SIMILAR: _edscw, EM | SIMILAR: _both}
+
+
 def _on(
-    backend: Backend, x: Tensor, beta: Tensor, windows: Windows, grad: Gradient, mode: int
+    backend: Backend,
+    x: Tensor,
+    beta: Tensor,
+    windows: Windows,
+    grad: Gradient,
+    mode: int,
+    reference: Reference | None = None,
+    delta: float | None = None,
 ) -> Tensor:
     """By the fused kernel where it can, unless the reference is asked for."""
     choice("backend", backend, Backend)
     choice("grad", grad, Gradient)
-    reference = (_em, _edscw, _both)[mode - 1]
-    if backend == "reference" or not fused.takes(x):
+    reference = reference or _REFERENCES[mode]
+    if backend == "reference" or not fused.takes(x, windows, mode):
         return reference(x, beta, windows, grad)
     twice = functools.partial(reference, grad=grad)
-    return as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice), x)
+    return as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice, delta), x)
 
 
 def em_pool(
@@ -154,6 +187,7 @@ def idw_pool(
     over: Over = "element",
     delta: float = 1.0,
     grad: Gradient = "exact",
+    backend: Backend = "auto",
     **how: bool,
 ) -> Tensor:
     """Inverse distance weighting: elements by the inverse of their distance to the mean.
@@ -166,11 +200,12 @@ def idw_pool(
     windows = windows_for(x, kernel_size, stride, padding, dilation, **how)
     if delta <= 0:
         raise OperatorError(f"delta is {delta}; a distance is above 0")
-
-    def weigh(v: Tensor, inside: Inside) -> Tensor:
-        return weighting.by_distance(v, inside, distance, over, delta)
-
-    return pooled_by(x, windows, weigh, grad)
+    reference = functools.partial(_idw, distance=distance, over=over, delta=delta)
+    if over != "element":
+        return reference(x, x.new_zeros(()), windows, grad)
+    choice("distance", distance, Distance)
+    bowed = delta if distance == "huber" else 0.0  # of one number l1 and l2 are the same
+    return _on(backend, x, torch.zeros(()), windows, grad, INVERSE, reference, bowed)
 
 
 def ada_pool(
@@ -306,7 +341,7 @@ class AdaPool(PoolLayer):
         return F.interpolate(share[None], size=out, mode=mode, align_corners=False)[0]
 
     def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
-        how = {k: v for k, v in self.options.items() if k not in ("over", "grad")}
+        how = {k: v for k, v in self.options.items() if k not in ("over", "grad", "backend")}
         windows = windows_for(x, *self.windows, **how)
         if not self.positions:  # the output's size, no number while a graph is traced, is not asked
             return windows, self.beta(windows.kernel)
@@ -318,7 +353,7 @@ class AdaPool(PoolLayer):
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to N×C×out."""
         windows, beta = self._share(x)
-        return _pooled(x, beta, windows, *self._weights())
+        return _pooled(x, beta, windows, *self._weights(), self.options.get("backend", "auto"))
 
     def with_masks(self, x: Tensor) -> tuple[Tensor, Masks, Tensor]:
         """The output, the weights, and β: what `ada_unpool` takes."""

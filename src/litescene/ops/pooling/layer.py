@@ -49,7 +49,9 @@ def per_output(
         raise OperatorError(
             f"{name} of shape {tuple(given.shape)} does not fit the output, channels first: {out}"
         )
-    low, high = (float(end) for end in given.detach().aminmax())
+    # A number is looked at itself: to look at a tensor is to wait for the GPU.
+    least, most = given.detach().aminmax() if isinstance(value, Tensor) else (value, value)
+    low, high = float(least), float(most)
     if not 0 <= low <= high <= highest:
         ends = f"is in [0, {highest:g}]" if highest < math.inf else "is at least 0"
         raise OperatorError(f"{name} {ends}, not {low:g} to {high:g}")

@@ -22,8 +22,8 @@ Over = Literal["element", "channel"]
 
 Inside = Tensor | None
 
-EM, SIMILAR = 1, 2
-"""Bits of what the fused kernel computes: eM, eDSCW, or with both AdaPool."""
+EM, SIMILAR, INVERSE = 1, 2, 4
+"""Bits of what the fused kernel computes: eM, eDSCW, or with both AdaPool; or IDW."""
 
 
 def choice(name: str, value: str, kinds: object) -> None:
