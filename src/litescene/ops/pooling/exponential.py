@@ -16,7 +16,8 @@ of a β per position at exactly 0 or 1, hides NaN, and answers nothing sensible 
 than the kernel, for flat windows (IDW) and for values above 88. Here infinities and NaN give NaN.
 
 On the CPU all of them, weighted per element, run in fused kernels for up to float32
-(`backend="reference"` does without); float64, other devices and gradients of gradients are left to PyTorch's operators.
+(`backend="reference"` does without); float64, other devices and gradients of gradients are left to
+PyTorch's operators.
 
 Every function takes N×C×L, N×C×H×W or N×C×D×H×W of floating point, keeps type and memory format,
 and raises `OperatorError` (a `ValueError`) for what it cannot take. Half precision is computed in
@@ -50,7 +51,7 @@ from litescene.ops.pooling.windows import Size, Windows, elements, traced, windo
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
 Weigh = Callable[[Tensor, Inside], Tensor]
-Reference = Callable[[Tensor, Tensor, Windows, Gradient], Tensor]
+Reference = Callable[..., Tensor]
 
 
 class Masks(NamedTuple):
