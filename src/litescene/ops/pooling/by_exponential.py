@@ -146,11 +146,11 @@ def _pull_similar(taps, inside, count, whole, scale, number, g, exact, kept, bac
     for t in range(count):
         x = load(taps, t * WIDTH) * scale
         product, squares = x * mean, x * x + square
-        some = squares > _NOTHING
-        inverse = all_of(_F(1)) / where(some, squares, all_of(_F(1)))
-        e = exp_more(where(some, magnitude(product) * inverse, all_of(_F(0.5))))
+        nothing = squares <= _NOTHING
+        inverse = all_of(_F(1)) / where(nothing, all_of(_F(1)), squares)
+        e = exp_more(where(nothing, all_of(_F(0.5)), magnitude(product) * inverse))
         c = (square - x * x) * inverse * (inverse + inverse)
-        c = where(some & (magnitude(product) > _F(0)), signed_by(c, product), all_of(_F(0)))
+        c = where(nothing | (product == _F(0)), all_of(_F(0)), signed_by(c, product))
         weight = e + _F(1)
         if not whole:
             present = load(inside, t * WIDTH)
