@@ -5,9 +5,7 @@ Those of the CPU are called here, with their layouts and threads; those of GPUs 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from torch.nn import functional as F
 from litescene.ops.pooling import triton_launch
 from litescene.ops.pooling.plans import WIDTH, Plan, plan
 from litescene.ops.pooling.windows import Windows, around, traced
+from litescene.ops.threads import shared_out
 
 Reference = Callable[[Tensor, Tensor, Windows], Tensor]
 """From x, β and the windows to the output; for gradients of gradients."""
@@ -238,17 +237,10 @@ def _shares(
     return np.append(table, np.zeros(WIDTH, np.float32)), table.shape
 
 
-@functools.cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="litescene-pooling")
-
-
 def _in_parts(kernel: Callable[..., None], parts: int, scratch: int, *given: Any) -> None:
-    """Call a kernel for all parts, shared out among PyTorch's number of threads."""
-    threads = max(1, min(torch.get_num_threads(), parts))
-    ends = [parts * (i + 1) // threads for i in range(threads)]
-    calls = [(np.zeros(scratch, np.float32), *r) for r in zip([0, *ends], ends, strict=False)]
-    others = [_pool(threads - 1).submit(kernel, *given, *call) for call in calls[1:]]
-    kernel(*given, *calls[0])
-    for other in others:
-        other.result()
+    """Call a kernel for all parts, with scratch memory for each of PyTorch's threads."""
+
+    def some(low: int, high: int) -> None:
+        kernel(*given, np.zeros(scratch, np.float32), low, high)
+
+    shared_out(some, parts)
