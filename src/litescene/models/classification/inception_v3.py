@@ -136,11 +136,14 @@ def _stem() -> nn.Sequential:
 
 
 class AuxiliaryHead(nn.Module):
-    """The training head on the last map of 17×17 places; section 4."""
+    """The training head on the last map of 17×17 places; section 4.
+
+    Its average is no layer: it stays what it is where a network's poolings are replaced.
+    """
 
     def __init__(self, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.AvgPool2d(5, 3), conv(channels, 128, 1), valid(128, 768, 5))
+        self.body = nn.Sequential(conv(channels, 128, 1), valid(128, 768, 5))
         self.classifier = nn.Linear(768, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,7 +152,7 @@ class AuxiliaryHead(nn.Module):
         if min(height, width) < AUXILIARY_SIDE:
             size = (max(height, AUXILIARY_SIDE), max(width, AUXILIARY_SIDE))
             x = F.interpolate(x, size, mode="bilinear", align_corners=False)
-        logits: Tensor = self.classifier(self.body(x).mean((2, 3)))
+        logits: Tensor = self.classifier(self.body(F.avg_pool2d(x, 5, 3)).mean((2, 3)))
         return logits
 
 
