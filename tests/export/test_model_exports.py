@@ -12,8 +12,12 @@ from litescene.core import Contract, InputError, Taxonomy, distinct_colors
 from litescene.core.taxonomy import PLANES
 from litescene.export import export
 from litescene.export.parity import draw_picture, fit
+<<<<<<< HEAD
 from litescene.models import create_model, list_models
 from litescene.models.restoration.upsampling import UPSAMPLINGS
+=======
+from litescene.models import create_model, list_models, replace_pools
+>>>>>>> pools
 from litescene.runtime import load
 
 CLASSES = 5
@@ -74,7 +78,11 @@ def test_every_registered_network_exports_with_its_proof(
 ) -> None:
     monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
     torch.manual_seed(0)
-    model = settled(create_model(name, num_classes=CLASSES), SIZES[task])
+    proves_itself(create_model(name, num_classes=CLASSES), name, task, tmp_path)
+
+
+def proves_itself(model: nn.Module, name: str, task: str, tmp_path: Path) -> None:
+    model = settled(model, SIZES[task])
     file = tmp_path / f"{name}.onnx"
     bundle = export(model, contract_for(model, name, task), file)
     assert bundle.contract.parity["largest_difference"] <= 1e-4
@@ -90,6 +98,7 @@ def test_every_registered_network_exports_with_its_proof(
         assert np.isfinite(result.boxes).all()
 
 
+<<<<<<< HEAD
 def test_networks_of_clips_are_refused_by_name(tmp_path: Path) -> None:
     model = create_model("resnet3d_18", num_classes=CLASSES).eval()
     contract = contract_for(model, "resnet3d_18", "classification")
@@ -121,3 +130,27 @@ def test_every_restoration_network_exports_with_its_proof(
         expected = (255 * model(x)[0]).round().permute(1, 2, 0).numpy()
     assert made.shape == (70 * model.factor, 101 * model.factor, 3)
     assert np.abs(made - expected).max() <= 1
+=======
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["adapool", "lift"])
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("segmentation", "bisenet_r18"),
+        ("segmentation", "enet"),
+        ("segmentation", "unet_shufflenet"),
+        ("segmentation", "shufflenet_v2_basic"),
+        ("detection", "yolov5_lite_s"),
+    ],
+)
+def test_networks_with_another_pooling_export_with_their_proof(
+    task: str, name: str, pool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maximum of odd sides, a mean padded as TensorFlow's, and unpooling by weights."""
+    if pool == "lift" and "shufflenet" in name:
+        pytest.skip("it pools in threes, which lifting cannot")
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    model = replace_pools(create_model(name, num_classes=CLASSES), pool)
+    proves_itself(model, name, task, tmp_path)
+>>>>>>> pools

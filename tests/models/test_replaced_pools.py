@@ -18,7 +18,7 @@ from litescene.ops.pooling import POOLINGS, AdaPool, ada_pool, lift_pool
 
 CLASSES = 5
 WITHOUT = {
-    "contextnet", "dilation_mobilenet", "fast_scnn", "laddernet_l3f16", "laddernet_l4f16",
+    "contextnet", "dilation_mobilenet", "fast_scnn", "laddernet_l3f16", "laddernet_l4f16", "rtseg",
     "skipnet_mobilenet", "unet_mobilenet",
 }  # fmt: skip
 """Networks that do not pool over windows."""
@@ -55,7 +55,7 @@ def test_every_network_that_pools_can_pool_otherwise(name: str) -> None:
         with pytest.raises(InputError, match="has no pooling layer"):
             replace_pools(network, "adapool")
         return
-    x = torch.rand(1, 3, 97, 131)
+    x = torch.rand(1, 3, 65, 97)
     with torch.inference_mode():
         shapes = [m.shape for m in maps(network(x))]
     replaced = replace_pools(network, "adapool")
@@ -68,7 +68,14 @@ def test_every_network_that_pools_can_pool_otherwise(name: str) -> None:
         f"{place}.logit" for place, layer in network.named_modules() if isinstance(layer, AdaPool)
     }
     assert all(torch.equal(value, state[key]) for key, value in before.items())
-    outputs = maps(replaced.train()(torch.rand(2, 3, 96, 128)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in list_models() if name not in WITHOUT])
+def test_every_parameter_still_gets_a_gradient(name: str) -> None:
+    torch.manual_seed(0)
+    network = replace_pools(create_model(name, num_classes=CLASSES), "adapool")
+    outputs = maps(network.train()(torch.rand(2, 3, 96, 128)))
     sum(o.square().mean() for o in outputs).backward()  # type: ignore[union-attr]
     silent = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
     assert silent == SILENT.get(name, [])

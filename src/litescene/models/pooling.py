@@ -75,7 +75,8 @@ class PoolAndBack(nn.Module):
 def pools_of(network: nn.Module) -> dict[str, nn.Module]:
     """The layers that count as poolings, by the name of their first place; see the module."""
     kinds = tuple(_DIMENSIONS)
-    return {name: layer for name, layer in network.named_modules() if isinstance(layer, kinds)}
+    layers = network.named_modules()
+    return {name: layer for name, layer in layers if name and isinstance(layer, kinds)}
 
 
 def replace_pools(network: Network, name: str, **options: Any) -> Network:
@@ -101,8 +102,9 @@ def replace_pools(network: Network, name: str, **options: Any) -> Network:
     channels = observed_channels(network, pools) if asks else {}
     for place, old in pools.items():
         new = _instead_of(old, name, channels.get(place, 1), options, place)
-        for parent, attribute in _places(network, old):
-            setattr(parent, attribute, new)
+        for path in _paths(network, old):
+            parent, _, attribute = path.rpartition(".")
+            setattr(network.get_submodule(parent), attribute, new)
     unpools = any(isinstance(old, MaxPoolAndBack) for old in pools.values())
     if unpools and name != "max":
         changed: Any = network
@@ -110,13 +112,10 @@ def replace_pools(network: Network, name: str, **options: Any) -> Network:
     return network
 
 
-def _places(network: nn.Module, layer: nn.Module) -> list[tuple[nn.Module, str]]:
-    return [
-        (parent, attribute)
-        for parent in network.modules()
-        for attribute, child in parent.named_children()
-        if child is layer
-    ]
+def _paths(network: nn.Module, layer: nn.Module) -> list[str]:
+    """All names of a layer, which stays one where it stands in several places."""
+    every = network.named_modules(remove_duplicate=False)
+    return [path for path, other in every if other is layer]
 
 
 def _instead_of(
