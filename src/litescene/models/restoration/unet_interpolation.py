@@ -6,8 +6,8 @@ Deep Voxel Flow", ICCV 2017, arXiv 1702.02463 (what it ends with); Stergiou and 
 (2023), who interpolate frames to show what AdaPool and AdaUnPool keep. Their own network is not
 described in what we could read, and no code was taken: this is a design of ours.
 
-The network gives three maps: a motion (dx, dy) and a weight w in 0..1 per pixel. As in Liu et al.
-motion is the same before and after, so that the frame between is
+The network gives three maps: of every pixel p a motion d = (dx, dy) and a weight w in 0..1. As in
+Liu et al. motion is the same before and after, so that the frame between is
 (1 - w)·before(p + d) + w·after(p - d), bilinear; with maps of 0 it is the mean of both frames, near
 which a training begins. (Maps that are colours, added to that mean, were tried first: after 400
 steps they were as good as the mean alone.) What is learned is how frames differ, so the encoder
