@@ -5,11 +5,12 @@
 
 `train` trains super-resolution ×2 (`edsr_light_x2`) and frame interpolation (`unet_interpolation`)
 with every way of up-sampling and every seed, on two videos: `video/solidWhiteRight.mp4` in
-LITESCENE_DATA, and a drive through the built-in street that is rendered first, without loss, into
---out. Of both the first four fifths in time are learned from and the last is measured. All forms of
-a network are alike but for the up-sampling and, in interpolation, the pooling that goes with it;
-their parameters and multiply-accumulates stand in the networks' files. What is finished is skipped,
-and started once per core the processes share the runs out. A run takes some five minutes of a core.
+LITESCENE_DATA (for interpolation at half its size), and a drive through the built-in street that is
+rendered first, without loss, into --out. Of both the first four fifths in time are learned from and
+the last is measured. All forms of a network are alike but for the up-sampling and, in
+interpolation, the pooling that goes with it; their parameters and multiply-accumulates stand in the
+networks' files. What is finished is skipped, and started once per core the processes share the runs
+out. A run takes some five minutes of a core.
 
 `measure` writes the record: PSNR and SSIM after the last epoch, their mean and sample standard
 deviation over the seeds. Beside them stands what needs no training, on the same pictures: the
@@ -61,9 +62,12 @@ VIDEOS = ("motorway", "street")
 STREET = {"seed": 7, "width": 480, "height": 360, "seconds": 10.0, "rate": 20.0}
 
 
-def spec_of(video: str, out: Path) -> str:
-    """Where a video is."""
-    return "video:video/solidWhiteRight.mp4" if video == "motorway" else f"video:{out / 'street'}"
+def spec_of(problem: str, video: str, out: Path) -> str:
+    """Where a video is; the motorway is interpolated at half its size, as in the recipe."""
+    if video == "street":
+        return f"video:{out / 'street'}"
+    view = "@270x480" if problem == "interpolation" else ""
+    return f"video:video/solidWhiteRight.mp4{view}"
 
 
 def render_street(folder: Path, facts: Mapping[str, Any]) -> None:
@@ -94,7 +98,7 @@ def recipe_of(problem: str, video: str, way: str, out: Path, settings: Sequence[
         *(f"epochs={EPOCHS}", "restoration.val_every=1"),
         *settings,
         f"model.options={{{options}}}",
-        f"restoration.data={spec_of(video, out)}",
+        f"restoration.data={spec_of(problem, video, out)}",
     ]
     recipe = load_recipe(PROBLEMS[problem], words)
     return recipe.model_copy(update={"evaluate_every": recipe.epochs})

@@ -67,7 +67,7 @@ def test_finished_runs_stand_beside_what_needs_no_training(
         "--set",
         "epochs=1",
         "--set",
-        "restoration.pictures=4",
+        "restoration.pictures=8",
         "--set",
         "restoration.crop=64",
     ]

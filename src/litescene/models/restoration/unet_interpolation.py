@@ -6,11 +6,12 @@ Deep Voxel Flow", ICCV 2017, arXiv 1702.02463 (what it ends with); Stergiou and 
 (2023), who interpolate frames to show what AdaPool and AdaUnPool keep. Their own network is not
 described in what we could read, and no code was taken: this is a design of ours.
 
-The network gives three maps: a motion (dx, dy) and a weight w in 0..1 per pixel. As in Liu et al.
-motion is the same before and after, so that the frame between is
+The network gives three maps: of every pixel p a motion d = (dx, dy) and a weight w in 0..1. As in
+Liu et al. motion is the same before and after, so that the frame between is
 (1 - w)·before(p + d) + w·after(p - d), bilinear; with maps of 0 it is the mean of both frames, near
 which a training begins. (Maps that are colours, added to that mean, were tried first: after 400
-steps they were as good as the mean alone.)
+steps they were as good as the mean alone.) What is learned is how frames differ, so the encoder
+sees them around 0 and with a contrast near 1, and weights begin as He et al. (ICCV 2015) say.
 
 Differences from U-Net: 16 to 64 planes instead of 64 to 1024; convolutions keep the size and have
 no norm; leaky ReLU.
@@ -30,7 +31,7 @@ Sides are brought to multiples of 8 by repeating the last row and column, and cu
     decoder   4        64        `upsampling.Doubling`, beside the encoder's map, 2 conv 3×3
     decoder   2        32        the same
     decoder   1        16        the same
-    last      1        3         conv 3×3: motion in units of 10 pixels, and w before its sigmoid
+    last      1        3         conv 3×3: motion in pixels, and w before its sigmoid
 
 Trainable parameters and multiply-accumulates (millions, frames of 448×256) of the four forms, with
 AdaPool, whose β is one parameter per plane; with other poolings there are 112 parameters less:
@@ -44,6 +45,7 @@ AdaPool, whose β is one parameter per plane; with other poolings there are 112 
 
 from __future__ import annotations
 
+import math
 from typing import Literal, get_args
 
 import torch
@@ -66,8 +68,8 @@ from litescene.ops.pooling import AdaPool
 
 WIDTHS = (16, 32, 64)
 BOTTOM = 64
-REACH = 10.0
-"""Pixels of motion in a unit of the last map, which is about 1 in size."""
+SLOPE = 0.1
+"""Of the leaky ReLU below 0."""
 Pooling = Literal["adapool", "max", "average"]
 
 
@@ -77,10 +79,18 @@ class Pair(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(
             conv3(in_channels, out_channels),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(SLOPE),
             conv3(out_channels, out_channels),
-            nn.LeakyReLU(0.1),
+            nn.LeakyReLU(SLOPE),
         )
+
+
+def _spread(layer: nn.Conv2d | nn.ConvTranspose2d) -> float:
+    """He et al., equation 15, with the number of values that a value of the output is made of."""
+    taps = layer.in_channels * math.prod(layer.kernel_size)
+    if isinstance(layer, nn.ConvTranspose2d):
+        taps //= math.prod(layer.stride)
+    return math.sqrt(2 / ((1 + SLOPE**2) * taps))
 
 
 class Halving(nn.Module):
@@ -126,10 +136,22 @@ class UNetInterpolation(RestorationNetwork):
         )
         self.decoder = nn.ModuleList([Pair(2 * width, width) for width in WIDTHS])
         self.last = conv3(WIDTHS[0], 3)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Weights that keep the size of the maps; the last ones smaller, for little motion."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.normal_(module.weight, std=_spread(module))
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        with torch.no_grad():
+            self.last.weight.mul_(0.1)
 
     def estimate(self, x: Tensor) -> Tensor:
         """N×6×H×W, the earlier frame first, to N×3×H×W."""
-        padded = y = pad_to_multiple(x, self.divisor)
+        padded = pad_to_multiple(x, self.divisor)
+        y = 4 * (padded - 0.5)
         kept: list[tuple[Tensor, Weights | None]] = []
         for pair, pool in zip(self.encoder, self.pools, strict=True):
             skipped = pair(y)
@@ -141,7 +163,7 @@ class UNetInterpolation(RestorationNetwork):
             y = pair(torch.cat([up(y, weights), skipped], 1))
         before, after = padded.chunk(2, 1)
         motion, later = self.last(y).split((2, 1), 1)
-        motion, weight = REACH * motion, torch.sigmoid(later)
+        weight = torch.sigmoid(later)
         between = (1 - weight) * warp(before, motion) + weight * warp(after, -motion)
         return crop_to(between, x)
 
