@@ -12,12 +12,8 @@ from litescene.core import Contract, InputError, Taxonomy, distinct_colors
 from litescene.core.taxonomy import PLANES
 from litescene.export import export
 from litescene.export.parity import draw_picture, fit
-<<<<<<< HEAD
-from litescene.models import create_model, list_models
-from litescene.models.restoration.upsampling import UPSAMPLINGS
-=======
 from litescene.models import create_model, list_models, replace_pools
->>>>>>> pools
+from litescene.models.restoration.upsampling import UPSAMPLINGS
 from litescene.runtime import load
 
 CLASSES = 5
@@ -98,7 +94,6 @@ def proves_itself(model: nn.Module, name: str, task: str, tmp_path: Path) -> Non
         assert np.isfinite(result.boxes).all()
 
 
-<<<<<<< HEAD
 def test_networks_of_clips_are_refused_by_name(tmp_path: Path) -> None:
     model = create_model("resnet3d_18", num_classes=CLASSES).eval()
     contract = contract_for(model, "resnet3d_18", "classification")
@@ -130,7 +125,8 @@ def test_every_restoration_network_exports_with_its_proof(
         expected = (255 * model(x)[0]).round().permute(1, 2, 0).numpy()
     assert made.shape == (70 * model.factor, 101 * model.factor, 3)
     assert np.abs(made - expected).max() <= 1
-=======
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("pool", ["adapool", "lift"])
 @pytest.mark.parametrize(
@@ -153,4 +149,3 @@ def test_networks_with_another_pooling_export_with_their_proof(
     torch.manual_seed(0)
     model = replace_pools(create_model(name, num_classes=CLASSES), pool)
     proves_itself(model, name, task, tmp_path)
->>>>>>> pools
