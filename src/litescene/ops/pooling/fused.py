@@ -1,4 +1,7 @@
-"""The fused CPU kernels in PyTorch's graph: which inputs they take, layouts, threads, gradients."""
+"""The fused CPU kernels in PyTorch's graph: which inputs they take, layouts, threads, gradients.
+
+The first call of a kind compiles for some seconds; numba keeps what it compiled.
+"""
 
 from __future__ import annotations
 
