@@ -1,7 +1,4 @@
-"""The fused CPU kernels in PyTorch's graph: which inputs they take, layouts, threads, gradients.
-
-The first call of a kind compiles for some seconds; numba keeps what it compiled.
-"""
+"""The fused CPU kernels in PyTorch's graph: which inputs they take, layouts, threads, gradients."""
 
 from __future__ import annotations
 
@@ -234,7 +231,10 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _in_parts(kernel: Callable[..., None], parts: int, scratch: int, *given: Any) -> None:
-    """Call a kernel for all parts, shared out among PyTorch's number of threads."""
+    """Call a kernel for all parts, shared out among PyTorch's number of threads.
+
+    The first call with a kind of arguments compiles for some seconds; numba keeps what it compiled.
+    """
     threads = max(1, min(torch.get_num_threads(), parts, given[0].size // WORTH_A_THREAD))
     ends = [parts * (i + 1) // threads for i in range(threads)]
     calls = [(np.zeros(scratch, np.float32), *r) for r in zip([0, *ends], ends, strict=False)]
