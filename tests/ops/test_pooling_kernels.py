@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from litescene.ops.pooling import ada_pool, edscw_pool, em_pool, fused, idw_pool
+from litescene.ops.pooling import ada_pool, edscw_pool, em_pool, idw_pool
 
 Pool = Callable[..., Tensor]
 
@@ -306,7 +306,6 @@ def test_results_depend_neither_on_threads_nor_on_the_run(
     layout: str, shape: tuple[int, ...], threads: Callable[[int], None]
 ) -> None:
     x, beta = laid(noise(3, 40, 41, 33).float(), layout), torch.sigmoid(noise(*shape)).float()
-    assert x.numel() > 3 * fused.WORTH_A_THREAD
 
     def apart(x: Tensor, beta: Tensor) -> Tensor:
         return ada_pool(x, 2, beta=beta)

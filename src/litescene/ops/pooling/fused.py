@@ -21,9 +21,6 @@ Reference = Callable[[Tensor, Tensor, Windows], Tensor]
 FEW_CHANNELS = WIDTH // 2
 """With fewer channels, vectors over channels are emptier than rearranging x is slow."""
 
-WORTH_A_THREAD = 1 << 15
-"""Elements that take longer than to start a thread on them."""
-
 
 def takes(x: Tensor) -> bool:
     """Whether the kernels compute this: on the CPU, up to float32, and no graph being traced."""
@@ -231,11 +228,8 @@ def _pool(threads: int) -> ThreadPoolExecutor:
 
 
 def _in_parts(kernel: Callable[..., None], parts: int, scratch: int, *given: Any) -> None:
-    """Call a kernel for all parts, shared out among PyTorch's number of threads.
-
-    The first call with a kind of arguments compiles for some seconds; numba keeps what it compiled.
-    """
-    threads = max(1, min(torch.get_num_threads(), parts, given[0].size // WORTH_A_THREAD))
+    """Call a kernel for all parts, shared out among PyTorch's number of threads."""
+    threads = max(1, min(torch.get_num_threads(), parts))
     ends = [parts * (i + 1) // threads for i in range(threads)]
     calls = [(np.zeros(scratch, np.float32), *r) for r in zip([0, *ends], ends, strict=False)]
     others = [_pool(threads - 1).submit(kernel, *given, *call) for call in calls[1:]]
