@@ -86,7 +86,9 @@ def compare(
     found = run(with_beta, g, laid(x.float(), layout), *(t.float() for t in more))
     assert found[0].dtype == found[1].dtype == torch.float32
     assert found[0].stride() == laid(found[0], layout).stride()
-    return [largest_error(a, b) for a, b in zip(found, exact, strict=True)]
+    wrong = [largest_error(a, b) for a, b in zip(found, exact, strict=True)]
+    # β's gradient is a sum over many windows
+    return wrong[:2] + [e / max(1.0, float(exact[2].abs().max())) for e in wrong[2:]]
 
 
 def rounded(x: Tensor) -> Tensor:
@@ -298,12 +300,12 @@ def test_other_strides_make_no_difference(name: str) -> None:
             assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("shape", [(), (20, 1, 1), (4, 8)])
+@pytest.mark.parametrize("shape", [(), (40, 1, 1), (20, 16)])
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_results_depend_neither_on_threads_nor_on_the_run(
     layout: str, shape: tuple[int, ...], threads: Callable[[int], None]
 ) -> None:
-    x, beta = laid(noise(3, 20, 9, 17).float(), layout), torch.sigmoid(noise(*shape)).float()
+    x, beta = laid(noise(3, 40, 41, 33).float(), layout), torch.sigmoid(noise(*shape)).float()
 
     def apart(x: Tensor, beta: Tensor) -> Tensor:
         return ada_pool(x, 2, beta=beta)
@@ -313,7 +315,7 @@ def test_results_depend_neither_on_threads_nor_on_the_run(
     for count in (1, 2, 3, 3):
         threads(count)
         found.append(
-            (*run(apart, noise(3, 20, 4, 8), x, beta), *run(overlapping, noise(3, 20, 7, 15), x))
+            (*run(apart, noise(3, 40, 20, 16), x, beta), *run(overlapping, noise(3, 40, 39, 31), x))
         )
     for other in found[1:]:
         assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
