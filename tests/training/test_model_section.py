@@ -104,7 +104,7 @@ def test_a_card_brings_the_pooling_back(tmp_path: Path) -> None:
     again, _ = load_model(file)
     x = torch.rand(1, 3, 65, 70)
     with torch.inference_mode():
-        assert torch.equal(again(x), network(x))
+        torch.testing.assert_close(again(x), network(x))  # one is in channels-last memory
     save_checkpoint(file, network.state_dict(), {"model": {**model, "pool": "dppp"}})
     with pytest.raises(CheckpointError, match="there is no pooling 'dppp'"):
         load_model(file)
