@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -25,8 +24,8 @@ from litescene.ops.pooling.windows import windows_for
 Pool = Callable[..., Tensor]
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("triton") is None,
-    reason="Triton is not installed; pip install 'litescene[gpu]'",
+    not triton_launch.installed(),
+    reason=f"there is no Triton from {triton_launch.OLDEST} on; pip install 'litescene[gpu]'",
 )
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 if DEVICE == "cpu":
@@ -107,7 +106,7 @@ def test_triton_agrees_with_the_cpu(how: dict[str, Any], monkeypatch: pytest.Mon
 def test_triton_takes_rows_of_any_width(width: int, how: dict[str, Any]) -> None:
     """Rows are computed in pieces of up to 16 outputs, pairs of elements by wide loads."""
     x = noise(1, 2, 6, width)
-    pool = partial(ada_pool, beta=0.3, **how)
+    pool: Pool = partial(ada_pool, beta=0.3, **how)
     value, gradient = in_single(pool, x, noise(*pool(x).shape))
     assert float(value) < 1.5e-6
     assert float(gradient) < 1e-4  # slopes grow with the inverse of small means
@@ -211,7 +210,8 @@ def test_triton_takes_views_empty_batches_and_is_differentiated_twice() -> None:
     for pool in POOLS.values():
         turned = pool(x.transpose(2, 3), 3, 2, 1).transpose(2, 3)
         torch.testing.assert_close(turned, pool(x, 3, 2, 1))
-    for how in ({"kernel_size": 2}, {"kernel_size": 2, "stride": 1}):
+    windows: list[dict[str, Any]] = [{"kernel_size": 2}, {"kernel_size": 2, "stride": 1}]
+    for how in windows:
         beta = torch.full((3, 1, 1), 0.5, device=DEVICE, requires_grad=True)
         empty = x[:0].requires_grad_()
         y = ada_pool(empty, beta=beta, **how)

@@ -189,13 +189,16 @@ def backward_apart(x, g, share, to_x, to_beta, planes, channels, parts, size, ou
     )  # fmt: skip
     if LEARN:
         _store_beta(to_beta, beta_gradient, at, exists, PER_PIECE, PIECES)
-    for k in tl.static_range(SHAPE[0][0] * SHAPE[0][1]):
+    ROWS: tl.constexpr = SHAPE[0][0] * SHAPE[0][1]
+    TAPS: tl.constexpr = SHAPE[0][2]
+    STEP: tl.constexpr = 2 if PAIRS else 1
+    for k in tl.static_range(ROWS):
         deep, high = _row(place, k, SHAPE)
         row = _row_inside(place[0] < planes, deep, high, size, WHOLE)
-        for j in tl.static_range(0, SHAPE[0][2], 2 if PAIRS else 1):
-            found = _pull(values[k * SHAPE[0][2] + j], known, MODE, EXACT, narrow)
+        for j in tl.static_range(0, TAPS, STEP):
+            found = _pull(values[k * TAPS + j], known, MODE, EXACT, narrow)
             if PAIRS:
-                after = _pull(values[k * SHAPE[0][2] + j + 1], known, MODE, EXACT, narrow)
+                after = _pull(values[k * TAPS + j + 1], known, MODE, EXACT, narrow)
                 found = tl.reshape(tl.join(found, after), (PIECES, 2 * UNIT))
                 past = place[3] * 2 + tl.arange(0, 2 * UNIT)[None, :]
                 column = past - SHAPE[2][2]
@@ -255,10 +258,12 @@ def gather(x, kept, to_x, count, planes, channels, parts, size, out, SHAPE: tl.c
     at = _offset(place, place[1], place[2], place[4], size, channels, ALIGN, LAST)
     v = tl.load(x + at, exists, 0.0).to(tl.float32)
     total = tl.zeros_like(v)
-    for k in range(COVER[0] * COVER[1]):
+    ROWS: tl.constexpr = COVER[0] * COVER[1]
+    COLUMNS: tl.constexpr = COVER[2]
+    for k in range(ROWS):
         deep, in_deep = _covering(place[1], k // COVER[1], 0, out, SHAPE)
         high, in_high = _covering(place[2], k % COVER[1], 1, out, SHAPE)
-        for j in tl.static_range(COVER[2]):
+        for j in tl.static_range(COLUMNS):
             column, in_row = _covering(place[4], j, 2, out, SHAPE)
             holds = exists & in_deep & in_high & in_row
             window = kept + _offset(place, deep, high, column, out, channels, ALIGN, LAST)

@@ -99,16 +99,19 @@ def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.c
     `PAIRS`, for a stride of two along the contiguous axis: neighbours at even columns come by one
     contiguous load.
     """
+    ROWS: tl.constexpr = SHAPE[0][0] * SHAPE[0][1]
+    TAPS: tl.constexpr = SHAPE[0][2]
+    STEP: tl.constexpr = 2 if PAIRS else 1
     FIRST: tl.constexpr = -(SHAPE[2][2] % 2) if PAIRS else 0
     values, inside = (), ()
     begin = place[4] * SHAPE[1][2] - SHAPE[2][2]
     known = place[0] < planes
     if LAST:
         known = known & (place[5] < channels)
-    for k in tl.static_range(SHAPE[0][0] * SHAPE[0][1]):
+    for k in tl.static_range(ROWS):
         deep, high = _row(place, k, SHAPE)
         row = _row_inside(known, deep, high, size, WHOLE)
-        for j in tl.static_range(FIRST, SHAPE[0][2], 2 if PAIRS else 1):
+        for j in tl.static_range(FIRST, TAPS, STEP):
             if PAIRS:
                 pair = place[3] * 2 + (tl.arange(0, 2 * UNIT)[None, :] + (j - SHAPE[2][2]))
                 both = tl.load(
@@ -119,7 +122,7 @@ def _elements(x, place, planes, size, channels, SHAPE: tl.constexpr, PAIRS: tl.c
                 if j >= 0:
                     values += (even.to(tl.float32),)
                     inside += (_column_inside(row, begin + j, size, WHOLE),)
-                if j + 1 < SHAPE[0][2]:
+                if j + 1 < TAPS:
                     values += (odd.to(tl.float32),)
                     inside += (_column_inside(row, begin + (j + 1), size, WHOLE),)
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib.metadata
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from litescene.ops.pooling.windows import Windows
 
 Three = tuple[int, int, int]
 
+OLDEST = (3, 5)
+"""Version of Triton that compiles the kernels."""
 MOST = 64
 """Elements of the largest window: all of a window are held in registers."""
 _WARPS = 4
@@ -29,8 +31,12 @@ _HOW: dict[str, Any] = {"num_warps": _WARPS, "enable_fp_fusion": True}
 
 @functools.cache
 def installed() -> bool:
-    """Whether there is Triton; PyTorch's builds for CUDA bring it."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether there is a Triton from `OLDEST` on; PyTorch's builds for CUDA bring one."""
+    try:
+        release = importlib.metadata.version("triton").split(".")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(release[0]), int(release[1])) >= OLDEST
 
 
 def takes(windows: Windows, mode: int) -> bool:
