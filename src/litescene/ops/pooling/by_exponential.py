@@ -30,15 +30,14 @@ from litescene.ops.pooling.vectors import (
 from litescene.ops.pooling.weighting import EM, SIMILAR
 
 _F = np.float32
-_LOG2E, _MAGIC, _LOWEST, _SHIFT = _F(1.4426950408889634), _F(12582912.0), _F(-127.0), np.int32(23)
+_LOG2E, _MAGIC, _LOWEST, _SHIFT = _F(1.4426950408889634), _F(12582912.0), _F(-88.0), np.int32(23)
 _TINY, _NOTHING = _F(1e-37), _F(1e-30)
 
 
 @njit(**INLINE)
 def exp_below(t):  # type: ignore[no-untyped-def]
-    """e^t for t ≤ 0; exactly 1 at 0, and exactly 0 below -88."""
+    """e^t for t from -88 to 0; exactly 1 at 0."""
     z = t * _LOG2E
-    z = where(z > _LOWEST, z, all_of(_LOWEST))
     rounded = z + _MAGIC
     f = z - (rounded - _MAGIC)
     p = f * _F(0.001326472731307149) + _F(0.009671512991189957)
@@ -61,17 +60,24 @@ def exp_more(s):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
+def _below(x, top):  # type: ignore[no-untyped-def]
+    """x less the maximum, at least -88: what is farther away weighs nothing."""
+    t = x - top
+    return where(t > _LOWEST, t, all_of(_LOWEST))
+
+
+@njit(**INLINE)
 def _largest(taps, inside, count, whole, scale, top):  # type: ignore[no-untyped-def]
     """eM of sixteen windows."""
     total, dot = all_of(_F(0)), all_of(_F(0))
     for t in range(count):
-        x = load(taps, t * WIDTH)
-        e = exp_below(x - top)
+        below = _below(load(taps, t * WIDTH), top)
+        e = exp_below(below)
         if not whole:
             e = e * load(inside, t * WIDTH)
         total += e
-        dot += e * (x * scale)
-    return dot / total
+        dot += e * below
+    return top + (dot / total + (scale - scale))  # NaN where the window is not finite
 
 
 @njit(**INLINE)
@@ -94,35 +100,36 @@ def answer(taps, inside, count, whole, share, mode):  # type: ignore[no-untyped-
     """The output of sixteen windows."""
     top, scale, unit, number = survey(taps, inside, count, whole)
     if mode == EM:
-        return _largest(taps, inside, count, whole, scale, top) * unit
-    similar = _similar(taps, count, scale, number)
+        return _largest(taps, inside, count, whole, scale, top)
+    similar = _similar(taps, count, scale, number) * unit
     if mode == SIMILAR:
-        return similar * unit
+        return similar
     largest = _largest(taps, inside, count, whole, scale, top)
-    return (largest + share * (similar - largest)) * unit
+    return share * similar + (all_of(_F(1)) - share) * largest
 
 
 @njit(**INLINE)
-def _pull_largest(taps, inside, count, whole, scale, unit, top, g, exact, back, at, step):  # type: ignore[no-untyped-def]
+def _pull_largest(taps, inside, count, whole, scale, top, g, exact, kept, back, at, step):  # type: ignore[no-untyped-def]
     """eM's part of the gradient to `back`; answers eM."""
     total, dot = all_of(_F(0)), all_of(_F(0))
     for t in range(count):
-        x = load(taps, t * WIDTH)
-        e = exp_below(x - top)
+        below = _below(load(taps, t * WIDTH), top)
+        e = exp_below(below)
         if not whole:
             e = e * load(inside, t * WIDTH)
         store(back, at + t * step, e)
+        store(kept, 2 * t * WIDTH, below)
         total += e
-        dot += e * (x * scale)
+        dot += e * below
     value = dot / total
     # a window that is not finite has a gradient that is not, even where weights are constants
     pull = g / total + (scale - scale)
     for t in range(count):
-        e = load(back, at + t * step) * pull
+        d = load(back, at + t * step) * pull
         if exact:
-            e += e * (load(taps, t * WIDTH) * scale - value) * unit
-        store(back, at + t * step, e)
-    return value
+            d += d * (load(kept, 2 * t * WIDTH) - value)
+        store(back, at + t * step, d)
+    return top + value
 
 
 @njit(**INLINE)
@@ -139,11 +146,11 @@ def _pull_similar(taps, inside, count, whole, scale, number, g, exact, kept, bac
     for t in range(count):
         x = load(taps, t * WIDTH) * scale
         product, squares = x * mean, x * x + square
-        some = squares > _NOTHING
-        inverse = all_of(_F(1)) / where(some, squares, all_of(_F(1)))
-        e = exp_more(where(some, magnitude(product) * inverse, all_of(_F(0.5))))
+        nothing = squares <= _NOTHING
+        inverse = all_of(_F(1)) / where(nothing, all_of(_F(1)), squares)
+        e = exp_more(where(nothing, all_of(_F(0.5)), magnitude(product) * inverse))
         c = (square - x * x) * inverse * (inverse + inverse)
-        c = where(some & (magnitude(product) > _F(0)), signed_by(c, product), all_of(_F(0)))
+        c = where(nothing | (product == _F(0)), all_of(_F(0)), signed_by(c, product))
         weight = e + _F(1)
         if not whole:
             present = load(inside, t * WIDTH)
@@ -183,7 +190,7 @@ def pull(taps, inside, count, whole, g, share, mode, exact, kept, back, at, step
     largest, similar = none, none
     if mode & EM:
         largest = _pull_largest(
-            taps, inside, count, whole, scale, unit, top, g_largest, exact, back, at, step
+            taps, inside, count, whole, scale, top, g_largest, exact, kept, back, at, step
         )
     else:
         for t in range(count):
@@ -192,4 +199,4 @@ def pull(taps, inside, count, whole, g, share, mode, exact, kept, back, at, step
         similar = _pull_similar(
             taps, inside, count, whole, scale, number, g_similar, exact, kept, back, at, step
         )
-    return g * (similar - largest) * unit
+    return g * (similar * unit - largest)

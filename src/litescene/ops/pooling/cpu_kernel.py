@@ -5,8 +5,8 @@ For planes that are contiguous: sixteen windows side by side in a row are comput
 one before; what both compute is the same. A plane belongs to one thread, which alone writes its
 part of the gradient: results do not depend on the number of threads.
 
-x is planes×elements, float32 or bfloat16 in uint16. β is `share`, see `transfer.share_of`:
-channels by positions. The other tables are those of `plans.Plan`.
+x is planes×elements, float32 or bfloat16 in uint16. β is a flat table of channels by positions and
+its shape, see `transfer.share_of`. The other tables are those of `plans.Plan`.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ def scratch_size(taps: int, windows: int, reach: int) -> int:
 
 
 @njit(**INLINE)
-def _elements(x, size, plane, starts, rows, left, row, edges, whole, taps, inside):  # type: ignore[no-untyped-def]
-    """The elements of the windows from `left` on; how many a window has at most."""
+def _elements(x, size, plane, starts, rows, row, lefts, edges, b, whole, taps, inside):  # type: ignore[no-untyped-def]
+    """The elements of a block of windows; answers how many a window has at most."""
     _, columns, stride, padding, dilation = row
-    first = plane + left * stride - padding
+    first = plane + lefts[b] * stride - padding
     for k in range(rows):
         for j in range(columns):
-            low, high, to = edges[2 * j], edges[2 * j + 1], (k * columns + j) * WIDTH
+            edge, to = 2 * (b * columns + j), (k * columns + j) * WIDTH
+            low, high = edges[edge], edges[edge + 1]
             fetch(x, size, first + starts[k] + j * dilation, stride, low, high, taps, to)
             if not whole:
                 store(inside, to, between(all_of(np.float32(1)), low, high))
@@ -52,29 +53,29 @@ def _elements(x, size, plane, starts, rows, left, row, edges, whole, taps, insid
 
 
 @njit(**FAST)
-def forward_planes(x, y, share, shares, tables, row, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
+def forward_planes(x, y, beta, tables, row, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
     """x planes×elements to y planes×lines×windows, for planes from first to last."""
-    starts, counts, lefts, whole, edges = tables
-    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    share, shares = beta
+    starts, counts, lefts, whole, edges, _ = tables
+    most, blocks, room = starts.shape[1], lefts.size, starts.shape[1] * row[1] * WIDTH
     volume, lines, windows = x.shape[1], y.shape[1], y.shape[2]
     lanes, size = min(WIDTH, windows), x.size
-    taps = pointer(scratch)
-    inside = ahead(taps, most * columns * WIDTH)
-    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
     # pointers from here on, so that no reference is counted
     x_, y_, share_ = pointer(x), pointer(y), pointer(share)
     starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
-    whole_, edges_ = pointer(whole), pointer(edges)
+    whole_, edges_, taps = pointer(whole), pointer(edges), pointer(scratch)
+    inside, kept, small = ahead(taps, room), ahead(taps, 2 * room), ahead(taps, 4 * room)
     for plane in range(first, last):
+        at = plane * volume
         for line in range(lines):
-            here = ahead(starts_, line * most)
+            here, rows = ahead(starts_, line * most), counts_[line]
             for b in range(blocks):
-                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
-                count = _elements(x_, size, plane * volume, here, counts_[line], left, row, of_block,
-                                  all_whole, taps, inside)  # fmt: skip
-                window = line * windows + left
-                beta = share_of(share_, shares, plane, window)
-                value = answer(taps, inside, count, all_whole, beta, mode, delta, kept)
+                full = whole_[b] != 0
+                count = _elements(x_, size, at, here, rows, row, lefts_, edges_, b, full, taps,
+                                  inside)  # fmt: skip
+                window = line * windows + lefts_[b]
+                part = share_of(share_, shares, plane, window)
+                value = answer(taps, inside, count, full, part, mode, delta, kept)
                 put(value, y_, plane * lines * windows + window, lanes, small)
 
 
@@ -110,43 +111,44 @@ def _fold(sheet, step, row, turns, ends, x, start, fresh, small):  # type: ignor
 
 
 @njit(**FAST)
-def backward_planes(x, g, share, shares, tables, row, turns, written, mode, delta, exact, to_x, sums, to_beta, scratch, first, last):  # type: ignore[no-untyped-def]
+def backward_planes(x, g, beta, tables, row, written, mode, delta, exact, to, scratch, first, last):  # type: ignore[no-untyped-def]
     """Gradients of x, and of β, for g planes×lines×windows.
 
-    β's are summed into sixteen numbers per plane in `sums`, or where that is empty written one per
-    output to `to_beta`, or if both are empty left out.
+    `to` is where they go: x's; β's summed into sixteen numbers per plane, or where there is no room
+    for them one per output, or if there is none either not at all.
     """
-    starts, counts, lefts, whole, edges = tables
-    most, blocks, columns = starts.shape[1], lefts.size, row[1]
+    (share, shares), (to_x, sums, to_beta) = beta, to
+    starts, counts, lefts, whole, edges, turns = tables
+    most, blocks, columns, room = (
+        starts.shape[1], lefts.size, row[1], starts.shape[1] * row[1] * WIDTH,
+    )  # fmt: skip
     volume, lines, windows = x.shape[1], g.shape[1], g.shape[2]
     lanes, x_size, g_size = min(WIDTH, windows), x.size, g.size
     summing, writing, (fresh, filled) = sums.size > 0, to_beta.size > 0, written
     reach = turns[columns - 1, 1]
-    margin, step = reach + WIDTH, 2 * (reach + WIDTH) + max(windows, WIDTH)
-    taps = pointer(scratch)
-    inside = ahead(taps, most * columns * WIDTH)
-    kept, small = ahead(inside, most * columns * WIDTH), ahead(inside, 3 * most * columns * WIDTH)
-    sheet = ahead(small, WIDTH + margin)
+    step = 2 * (reach + WIDTH) + max(windows, WIDTH)
     # pointers from here on, so that no reference is counted
     x_, g_, share_, to_x_ = pointer(x), pointer(g), pointer(share), pointer(to_x)
     starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
     whole_, edges_, turns_ = pointer(whole), pointer(edges), pointer(turns)
-    sums_, to_beta_ = pointer(sums), pointer(to_beta)
+    sums_, to_beta_, taps = pointer(sums), pointer(to_beta), pointer(scratch)
+    inside, kept, small = ahead(taps, room), ahead(taps, 2 * room), ahead(taps, 4 * room)
+    sheet = ahead(small, WIDTH + reach + WIDTH)
     for plane in range(first, last):
+        at = plane * volume
         if not filled:
-            for o in range(plane * volume, (plane + 1) * volume):
+            for o in range(at, at + volume):
                 to_x_[o] = np.float32(0)
         for line in range(lines):
             here, rows, total = ahead(starts_, line * most), counts_[line], all_of(np.float32(0))
             for b in range(blocks):
-                left, all_whole, of_block = lefts_[b], whole_[b] != 0, ahead(edges_, 2 * columns * b)
-                count = _elements(x_, x_size, plane * volume, here, rows, left, row, of_block,
-                                  all_whole, taps, inside)  # fmt: skip
-                window = line * windows + left
-                beta = share_of(share_, shares, plane, window)
-                window += plane * lines * windows
+                full, left = whole_[b] != 0, lefts_[b]
+                count = _elements(x_, x_size, at, here, rows, row, lefts_, edges_, b, full, taps,
+                                  inside)  # fmt: skip
+                part = share_of(share_, shares, plane, line * windows + left)
+                window = (plane * lines + line) * windows + left
                 fetch(g_, g_size, window, 1, 0, lanes, small, 0)
-                of_beta = pull(taps, inside, count, all_whole, load(small, 0), beta, mode, delta,
+                of_beta = pull(taps, inside, count, full, load(small, 0), part, mode, delta,
                                exact, kept, sheet, left, step)  # fmt: skip
                 if lanes < WIDTH:
                     for t in range(count):
@@ -159,4 +161,4 @@ def backward_planes(x, g, share, shares, tables, row, turns, written, mode, delt
                 add_to(sums_, plane * WIDTH, total)
             for k in range(rows):
                 _fold(ahead(sheet, k * columns * step), step, row, turns_, windows + reach,
-                      to_x_, plane * volume + here[k], fresh, small)  # fmt: skip
+                      to_x_, at + here[k], fresh, small)  # fmt: skip

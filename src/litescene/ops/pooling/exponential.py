@@ -52,7 +52,7 @@ from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
 Weigh = Callable[[Tensor, Inside], Tensor]
-Reference = Callable[[Tensor, Tensor, Windows, Gradient], Tensor]
+Reference = Callable[..., Tensor]
 
 
 class Masks(NamedTuple):

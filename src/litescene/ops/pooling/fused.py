@@ -1,6 +1,7 @@
 """The fused kernels in PyTorch's graph: which inputs they take, and gradients.
 
 Those of the CPU are called here, with their layouts and threads; those of GPUs by `triton_launch`.
+The first call of a kind compiles for some seconds; what was compiled is kept.
 """
 
 from __future__ import annotations
@@ -151,8 +152,9 @@ def _planes(
     taps = starts.shape[1] * plan.row[1]
     scratch = cpu_kernel.scratch_size(taps, out[-1], int(plan.turns[-1, 1]))
     given = (
-        _array(x).reshape(planes, plan.sizes[0]), _array(y).reshape(planes, counts.size, out[-1]), *share,
-        (starts, counts, *plan.blocks), plan.row,
+        _array(x).reshape(planes, plan.sizes[0]),
+        _array(y).reshape(planes, counts.size, out[-1]), share,
+        (starts, counts, *plan.blocks, plan.turns), plan.row,
     )  # fmt: skip
     if wanted is None:
         _in_parts(cpu_kernel.forward_planes, planes, scratch, *given, *weights)
@@ -160,8 +162,8 @@ def _planes(
     exact, to_x, of_beta = wanted
     sums, each = _sums_or_each(planes, share[1][1], y, of_beta)
     _in_parts(
-        cpu_kernel.backward_planes, planes, scratch, *given, plan.turns, plan.written, *weights,
-        exact, _array(to_x).reshape(-1), sums, _array(each).reshape(-1),
+        cpu_kernel.backward_planes, planes, scratch, *given, plan.written, *weights, exact,
+        (_array(to_x).reshape(-1), sums, _array(each).reshape(-1)),
     )  # fmt: skip
     return _gradient(sums.sum(1), each, beta) if of_beta else None
 
@@ -180,7 +182,7 @@ def _pixels(
     scratch = pixel_kernel.scratch_size(starts.shape[1] * columns.shape[1], channels)
     given = (
         _array(x).reshape(images, plan.sizes[0], channels),
-        _array(y).reshape(images, starts.shape[0], out[-1], channels), *share,
+        _array(y).reshape(images, starts.shape[0], out[-1], channels), share,
         (*plan.lines, *plan.columns),
     )  # fmt: skip
     parts = images * blocks
@@ -191,7 +193,7 @@ def _pixels(
     sums, each = _sums_or_each(parts, share[1][0], y, of_beta)
     _in_parts(
         pixel_kernel.backward_pixels, parts, scratch, *given, plan.written, *weights, exact,
-        _array(to_x).reshape(-1), sums, _array(each).reshape(-1),
+        (_array(to_x).reshape(-1), sums, _array(each).reshape(-1)),
     )  # fmt: skip
     in_blocks = sums.reshape(-1, blocks * WIDTH)
     return _gradient(in_blocks[:, :channels], each, beta) if of_beta else None

@@ -36,9 +36,7 @@ def pull(taps, inside, count, whole, g, share, mode, delta, exact, kept, back, a
     if delta is not None:
         return _inverse_pull(taps, inside, count, whole, delta, g, exact, kept, back, at, step)
     if count == 4 and whole:
-        return _exponential_pull(
-            taps, inside, 4, True, g, share, mode, exact, kept, back, at, step
-        )
+        return _exponential_pull(taps, inside, 4, True, g, share, mode, exact, kept, back, at, step)
     return _exponential_pull(
         taps, inside, count, whole, g, share, mode, exact, kept, back, at, step
     )

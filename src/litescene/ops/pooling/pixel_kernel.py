@@ -3,8 +3,8 @@
 Sixteen channels of one window are computed at a time, so all have the same elements. The work is
 divided into images × blocks of sixteen channels; what one does not overlap what another writes.
 
-x is images×pixels×channels, float32 or bfloat16 in uint16. β is `share`, see `transfer.share_of`:
-positions by channels.
+x is images×pixels×channels, float32 or bfloat16 in uint16. β is a flat table of positions by
+channels and its shape, see `transfer.share_of`.
 """
 
 from __future__ import annotations
@@ -44,18 +44,19 @@ def _elements(x, size, image, channels, starts, rows, columns, count, lanes, tap
 
 
 @njit(**FAST)
-def forward_pixels(x, y, share, shares, tables, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
+def forward_pixels(x, y, beta, tables, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
     """x images×pixels×channels to y images×lines×windows×channels, for blocks first to last."""
+    share, shares = beta
     starts, counts, columns, widths = tables
     most, wide = starts.shape[1], columns.shape[1]
     pixels, lines, windows, channels = x.shape[1], y.shape[1], y.shape[2], x.shape[2]
     blocks, size = (channels + WIDTH - 1) // WIDTH, x.size
-    taps = pointer(scratch)
-    kept, small = ahead(taps, most * wide * WIDTH), ahead(taps, 3 * most * wide * WIDTH)
     x_, y_, share_ = pointer(x), pointer(y), pointer(share)
     starts_, counts_, columns_, widths_ = (
         pointer(starts), pointer(counts), pointer(columns), pointer(widths),
     )  # fmt: skip
+    taps, room = pointer(scratch), most * wide * WIDTH
+    kept, small = ahead(taps, room), ahead(taps, 3 * room)
     while first < last:
         image, begin = first // blocks, first % blocks
         end = min(blocks, begin + last - first)
@@ -67,8 +68,8 @@ def forward_pixels(x, y, share, shares, tables, mode, delta, scratch, first, las
                 c, lanes = b * WIDTH, min(WIDTH, channels - b * WIDTH)
                 count = _elements(x_, size, image * pixels * channels + c, channels, here,
                                   counts_[line], across, widths_[o], lanes, taps)  # fmt: skip
-                beta = share_of(share_, shares, window, c)
-                value = answer(taps, taps, count, True, beta, mode, delta, kept)
+                part = share_of(share_, shares, window, c)
+                value = answer(taps, taps, count, True, part, mode, delta, kept)
                 to = (image * lines * windows + window) * channels + c
                 put(value, y_, to, lanes, small)
 
@@ -82,26 +83,27 @@ def _clear(x, image, pixels, channels, first, last):  # type: ignore[no-untyped-
 
 
 @njit(**FAST)
-def backward_pixels(x, g, share, shares, tables, written, mode, delta, exact, to_x, sums, to_beta, scratch, first, last):  # type: ignore[no-untyped-def]
+def backward_pixels(x, g, beta, tables, written, mode, delta, exact, to, scratch, first, last):  # type: ignore[no-untyped-def]
     """Gradients of x, and of β, for g images×lines×windows×channels.
 
-    β's are summed over an image's windows in `sums` (sixteen numbers per block of channels), or
-    where that is empty written one per output to `to_beta`, or if both are empty left out.
+    `to` is where they go: x's; β's summed over an image's windows, sixteen numbers per block of
+    channels, or where there is no room for them one per output, or if there is none either not at
+    all.
     """
+    (share, shares), (to_x, sums, to_beta) = beta, to
     starts, counts, columns, widths = tables
     most, wide = starts.shape[1], columns.shape[1]
     pixels, lines, windows, channels = x.shape[1], g.shape[1], g.shape[2], x.shape[2]
     blocks, x_size, g_size = (channels + WIDTH - 1) // WIDTH, x.size, g.size
     summing, writing, (fresh, filled) = sums.size > 0, to_beta.size > 0, written
-    taps = pointer(scratch)
-    kept, back = ahead(taps, most * wide * WIDTH), ahead(taps, 3 * most * wide * WIDTH)
-    small = ahead(back, most * wide * WIDTH)
-    totals = ahead(small, WIDTH)
     x_, g_, share_, to_x_ = pointer(x), pointer(g), pointer(share), pointer(to_x)
     sums_, to_beta_ = pointer(sums), pointer(to_beta)
     starts_, counts_, columns_, widths_ = (
         pointer(starts), pointer(counts), pointer(columns), pointer(widths),
     )  # fmt: skip
+    taps, room = pointer(scratch), most * wide * WIDTH
+    kept, back, small = ahead(taps, room), ahead(taps, 3 * room), ahead(taps, 4 * room)
+    totals = ahead(small, WIDTH)
     while first < last:
         image, begin = first // blocks, first % blocks
         end = min(blocks, begin + last - first)
@@ -122,8 +124,8 @@ def backward_pixels(x, g, share, shares, tables, written, mode, delta, exact, to
                     window = line * windows + o
                     at = (image * lines * windows + window) * channels + c
                     fetch(g_, g_size, at, 1, 0, lanes, small, 0)
-                    beta = share_of(share_, shares, window, c)
-                    of_beta = pull(taps, taps, count, True, load(small, 0), beta, mode, delta,
+                    part = share_of(share_, shares, window, c)
+                    of_beta = pull(taps, taps, count, True, load(small, 0), part, mode, delta,
                                    exact, kept, back, 0, WIDTH)  # fmt: skip
                     for k in range(rows):
                         for j in range(width):

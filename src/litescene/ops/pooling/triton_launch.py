@@ -181,8 +181,13 @@ def _elements(layout: Layout, most: int) -> int:
     return max(32 * _WARPS, min(most, 1 << int(math.log2(most / fewer))))
 
 
-def _shares(beta: Tensor, out: tuple[int, ...]) -> Tensor:
-    """β as channels×positions, each 1 where it is the same for all."""
+def _shares(beta: Tensor, x: Tensor, out: tuple[int, ...], mode: int) -> Tensor:
+    """β as channels×positions, each 1 where it is the same for all; anything where it is not used.
+
+    Whoever does not use it gives one on the CPU, which is not to be copied for every call.
+    """
+    if mode != EM | SIMILAR:
+        return torch.empty(1, 1, device=x.device)
     whole = beta.detach().reshape(*(1,) * (len(out) + 1 - beta.ndim), *beta.shape)
     if whole.numel() != whole.shape[0]:
         whole = whole.expand(whole.shape[0], *out)
@@ -224,7 +229,7 @@ def forward(x: Tensor, beta: Tensor, windows: Windows, mode: int) -> Tensor:
     layout = Layout.of(x, windows)
     out = windows.output_size(tuple(x.shape[2:]))
     y = _like(x, out)
-    share = _shares(beta, out)
+    share = _shares(beta, x, out, mode)
     blocks, given = _over_windows(layout, share, mode, x, 2048 // x.element_size(), layout.pairs)
     if blocks.total:
         with _on(x):
@@ -237,7 +242,7 @@ def backward(
 ) -> tuple[Tensor, Tensor | None]:
     """Gradients of x and, if it is learned, of β."""
     layout = Layout.of(x, windows)
-    share = _shares(beta, tuple(g.shape[2:]))
+    share = _shares(beta, x, tuple(g.shape[2:]), mode)
     g = g.contiguous(memory_format=_format(x))
     method = _backward_apart if layout.apart else _backward_over
     to_x, sums = method(x, g, share, layout, mode, {"EXACT": exact, "LEARN": learn})

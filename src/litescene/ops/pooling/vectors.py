@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
-from litescene.ops.pooling.plans import WIDTH
+from litescene.ops.pooling.plans import WIDTH as WIDTH
 
 FAST: dict[str, Any] = {
     "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"},
@@ -36,7 +36,7 @@ _FLAGS = ("contract", "nsz")
 _FLOAT, _DOUBLE, _INT, _TRUTH = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(1)
 
 
-class _Vector(types.Type):  # type: ignore[misc]
+class _Vector(types.Type):
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
 
@@ -51,7 +51,7 @@ def _vector(element: Any) -> Any:
 
 
 @register_model(_Vector)
-class _Model(models.PrimitiveModel):  # type: ignore[misc]
+class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: _Vector) -> None:
         super().__init__(manager, kind, _vector(_ELEMENT[kind]))
 
@@ -216,7 +216,7 @@ def store(_: Any, start: Any, at: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         del signature
-        builder.store(args[2], _place(builder, *args[:2], _FLOAT), align=4)
+        builder.store(args[2], _place(builder, args[0], args[1], _FLOAT), align=4)
         return context.get_dummy_value()
 
     return types.none(start, types.int64, Floats), generate
@@ -228,7 +228,7 @@ def add_to(_: Any, sums: Any, at: Any, value: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         del signature
-        place = _place(builder, *args[:2], _DOUBLE)
+        place = _place(builder, args[0], args[1], _DOUBLE)
         wide = builder.fpext(args[2], _vector(_DOUBLE))
         before = builder.load(place, align=8)
         builder.store(builder.fadd(before, wide), place, align=8)
