@@ -4,8 +4,8 @@
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation` and `options` (from those of `pp_liteseg_ablation.py` and
-`segmentation_options.py`, a section each if it is there) or `imports` (from the tables of official
-names).
+`segmentation_options.py`, a section each if it is there), `fidelity` (from that of
+`pooling_fidelity.py`) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from ablation import ablation
 from comparison import comparison, figure, table
+from fidelity import fidelity
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -27,6 +28,7 @@ RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
+FIDELITY = "pooling_fidelity"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -46,6 +48,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "front": front,
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
+        "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -125,7 +128,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS):
+        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS, FIDELITY):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."
