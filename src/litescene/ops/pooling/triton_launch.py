@@ -12,7 +12,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from litescene.ops.pooling.weighting import EM, SIMILAR
+from litescene.ops.pooling.weighting import EM, INVERSE, SIMILAR
 from litescene.ops.pooling.windows import Windows
 
 Three = tuple[int, int, int]
@@ -22,7 +22,7 @@ OLDEST = (3, 5)
 MOST = 64
 """Elements of the largest window: all of a window are held in registers."""
 _WARPS = 4
-_NUMBERS = {EM: 3, SIMILAR: 4, EM | SIMILAR: 7}
+_NUMBERS = {EM: 3, SIMILAR: 4, EM | SIMILAR: 7, INVERSE: 6}
 """What a window's elements share in the gradient."""
 NARROW = 2**31 - 2**24
 """Elements up to which offsets, those beyond a tensor's end included, have 32 bits."""
@@ -39,9 +39,12 @@ def installed() -> bool:
     return (int(release[0]), int(release[1])) >= OLDEST
 
 
-def takes(windows: Windows, mode: int) -> bool:
-    """Whether the kernels compute this: all but IDW, windows of up to `MOST` elements."""
-    return mode in _NUMBERS and windows.count <= MOST and installed()
+def takes(windows: Windows, delta: float | None) -> bool:
+    """Whether the kernels compute this: windows of up to `MOST` elements, no pseudo-Huber distance.
+
+    `delta` is that of `fused.pool`.
+    """
+    return not delta and windows.count <= MOST and installed()
 
 
 def dense(x: Tensor) -> Tensor:
@@ -284,7 +287,7 @@ def _backward_over(
         )
         triton_gradient.gather[(positions.programs,)](
             x, kept, to_x, g.numel(), layout.planes, layout.channels, positions.parts, layout.size,
-            layout.out, layout.shape, cover, mode, how["EXACT"], layout.last,
+            layout.out, layout.shape, cover, _NUMBERS[mode], mode, how["EXACT"], layout.last,
             given["ALIGN"] if layout.last else 1, positions.unit, positions.pieces, given["WIDE"],
             **_HOW,
         )  # fmt: skip
