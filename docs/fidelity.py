@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 PICTURE = Path("pictures") / "pooling_fidelity.png"
 
@@ -29,7 +31,7 @@ def fidelity(file: Path) -> str:
         f"written by `benchmarks/pooling_fidelity.py`. ({machine['processor']}, "
         f"{machine['date']}, commit {machine['commit']})"
     )
-    parts = [EXPLAINED, line, record["table"]]
+    parts = [EXPLAINED, line, record["table"], gain(record["factors"])]
     if (Path(__file__).parent / PICTURE).is_file():
         parts.append(f"![The same part of a picture under each pooling]({PICTURE.as_posix()})")
         parts.append(
@@ -37,3 +39,12 @@ def fidelity(file: Path) -> str:
             " picture after bilinear up-sampling."
         )
     return "\n\n".join(parts)
+
+
+def gain(factors: Mapping[str, Any]) -> str:
+    """A sentence on what AdaPool brings against the plain mean."""
+    found = [
+        f"{one['up']['adapool']['psnr'] - one['up']['average']['psnr']:+.2f} dB at {factor}"
+        for factor, one in factors.items()
+    ]
+    return f"After bilinear up-sampling, AdaPool against average pooling: {', '.join(found)}."

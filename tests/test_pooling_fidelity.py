@@ -91,3 +91,13 @@ def test_the_page_has_the_table_and_what_it_was_measured_on(
     assert "2 pictures (2 of some)" in section
     assert "commit abc" in section
     assert fidelity.fidelity(tmp_path / "absent.json") == ""
+
+
+def test_the_page_says_what_adapool_brings_against_the_mean(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "docs")
+    import fidelity
+
+    up = {"average": {"psnr": 27.5}, "adapool": {"psnr": 27.25}}
+    assert fidelity.gain({"2": {"up": up}}).endswith("average pooling: -0.25 dB at 2.")
