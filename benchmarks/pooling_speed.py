@@ -78,7 +78,7 @@ def pools(case: Case, names: Sequence[str], beta: Tensor) -> dict[str, Pool]:
         AVERAGE: partial(F.avg_pool3d if three else F.avg_pool2d, **windows),
         MAXIMUM: partial(F.max_pool3d if three else F.max_pool2d, **windows),
         EAGER: reference,
-        COMPILED: torch.compile(reference),
+        COMPILED: torch.compile(reference, dynamic=False),
     }
     return {name: found[name] for name in names}
 
@@ -157,6 +157,7 @@ def errors(case: Case) -> dict[str, float]:
 def measure(name: str, names: Sequence[str], rounds: int) -> dict[str, Any]:
     """The record of a case."""
     case, before = CASES[name], os.getloadavg()
+    torch.compiler.reset()  # what it saw of other cases would make it guess at sizes that vary
     return {
         **asdict(case),
         "forward": times(runs(case, names, backward=False), rounds),

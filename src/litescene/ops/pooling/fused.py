@@ -1,7 +1,6 @@
 """The fused kernels in PyTorch's graph: which inputs they take, and gradients.
 
 Those of the CPU are called here, with their layouts and threads; those of GPUs by `triton_launch`.
-The first call of a kind compiles for some seconds; what was compiled is kept.
 """
 
 from __future__ import annotations

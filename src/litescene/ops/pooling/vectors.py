@@ -28,7 +28,8 @@ from litescene.ops.pooling.plans import WIDTH as WIDTH
 FAST: dict[str, Any] = {
     "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"},
 }  # fmt: skip
-"""Options of every kernel."""
+"""Options of every kernel. numba looks for changes in a kernel's own file alone: after one in what
+it calls, delete what numba keeps (`__pycache__/*.nb*`)."""
 INLINE = FAST | {"forceinline": True}
 """Options of what is called for every vector."""
 
