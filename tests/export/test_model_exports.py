@@ -10,7 +10,7 @@ from torch import nn
 from litescene.core import Contract, Taxonomy, distinct_colors
 from litescene.export import export
 from litescene.export.parity import draw_picture, fit
-from litescene.models import create_model, list_models
+from litescene.models import create_model, list_models, replace_pools
 from litescene.runtime import load
 
 CLASSES = 5
@@ -55,7 +55,11 @@ def test_every_registered_network_exports_with_its_proof(
 ) -> None:
     monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
     torch.manual_seed(0)
-    model = settled(create_model(name, num_classes=CLASSES), SIZES[task])
+    proves_itself(create_model(name, num_classes=CLASSES), name, task, tmp_path)
+
+
+def proves_itself(model: nn.Module, name: str, task: str, tmp_path: Path) -> None:
+    model = settled(model, SIZES[task])
     file = tmp_path / f"{name}.onnx"
     bundle = export(model, contract_for(model, name, task), file)
     assert bundle.contract.parity["largest_difference"] <= 1e-4
@@ -67,3 +71,27 @@ def test_every_registered_network_exports_with_its_proof(
         assert result.labels.max() < CLASSES
     else:
         assert np.isfinite(result.boxes).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", ["adapool", "lift"])
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("segmentation", "bisenet_r18"),
+        ("segmentation", "enet"),
+        ("segmentation", "unet_shufflenet"),
+        ("segmentation", "shufflenet_v2_basic"),
+        ("detection", "yolov5_lite_s"),
+    ],
+)
+def test_networks_with_another_pooling_export_with_their_proof(
+    task: str, name: str, pool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A maximum of odd sides, a mean padded as TensorFlow's, and unpooling by weights."""
+    if pool == "lift" and "shufflenet" in name:
+        pytest.skip("it pools in threes, which lifting cannot")
+    monkeypatch.setenv("LITESCENE_CACHE", str(tmp_path))
+    torch.manual_seed(0)
+    model = replace_pools(create_model(name, num_classes=CLASSES), pool)
+    proves_itself(model, name, task, tmp_path)

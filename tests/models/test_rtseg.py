@@ -46,7 +46,7 @@ def test_a_dilated_resnet_gives_the_strided_maps_between_others() -> None:
 def test_the_strided_average_leaves_out_what_is_padded(size: tuple[int, int]) -> None:
     """TensorFlow's SAME: windows begin at 0 on an even side, at -1 on an odd one."""
     x = torch.randn(1, 1, *size, dtype=torch.float64)
-    found = _mean3(x, 2)[0, 0]
+    found = _mean3(2)(x)[0, 0]
     starts = [range(-(side % 2), side - 1, 2) for side in size]
     for (i, top), (j, left) in product(enumerate(starts[0]), enumerate(starts[1])):
         window = x[0, 0, max(top, 0) : top + 3, max(left, 0) : left + 3]

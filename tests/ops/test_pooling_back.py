@@ -145,6 +145,25 @@ def test_gradients_of_lifting_there_and_back_are_exact() -> None:
         assert torch.autograd.gradgradcheck(call, x)
 
 
+def test_lifting_there_and_back_exports_for_any_size(tmp_path: Path) -> None:
+    class There(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = learned_lift(2, ceil_mode=True).float()
+            self.up = LiftUpPool(self.pool)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y, details = self.pool.with_details(x)
+            back: Tensor = self.up(y.sin(), details, (x.shape[2], x.shape[3]))
+            return back
+
+    there = There()
+
+    inputs = (picture(2, torch.float32), noise(1, 3, 12, 9, dtype=torch.float32))
+    for x, found in zip(inputs, onnx_outputs(there, inputs, tmp_path), strict=True):
+        torch.testing.assert_close(found, there(x).detach())
+
+
 def test_the_way_back_has_no_weights_of_its_own() -> None:
     pool = learned_lift(2)
     both = nn.ModuleDict({"pool": pool, "back": LiftUpPool(pool)})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "litescene train pp_liteseg_t_camvid --out runs/camvid",
     "litescene train my.toml --set optimizer.lr=0.01 --set epochs=50",
+    "litescene train pp_liteseg_t_camvid --set model.name=enet --pool adapool",
     "litescene train --resume runs/camvid",
     "litescene train --all segmentation --models 'espnet*' --models enet",
 )
@@ -40,6 +41,13 @@ def command(
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="go on with the run in this folder", show_default=False)
+    ] = None,
+    pool: Annotated[
+        str | None,
+        typer.Option(
+            help="pooling in the place of the network's own, e.g. adapool; as --set model.pool",
+            show_default=False,
+        ),
     ] = None,
     every: Annotated[
         Literal["segmentation"] | None,
@@ -80,23 +88,26 @@ def command(
     """
     if not installed("torch"):
         raise MissingExtraError("training", "train")
+    settings = [*(settings or []), *([] if pool is None else [f"model.pool={pool}"])]
     if every is not None:
         from litescene.cli.train_all import Choice, train_all
 
         if resume is not None:
             raise InputError("--all goes on by itself; leave out --resume")
-        train_all(every, recipe, settings or [], out, results, Choice.parse(models, gmacs))
+        train_all(every, recipe, settings, out, results, Choice.parse(models, gmacs))
         return
     if models or gmacs or results:
         raise InputError("--models, --gmacs and --results go with --all TASK")
     if (recipe is None) == (resume is None):
         raise InputError("give a recipe, --resume RUN or --all TASK; see litescene train --help")
     if resume is not None and (settings or out):
-        raise InputError("a resumed run keeps its recipe and folder; leave out --set and --out")
+        raise InputError(
+            "a resumed run keeps its recipe and folder; leave out --set, --pool and --out"
+        )
     if resume is not None:
         _resume(resume)
     else:
-        _start(str(recipe), settings or [], out)
+        _start(str(recipe), settings, out)
 
 
 def _start(name: str, settings: list[str], out: Path | None) -> None:

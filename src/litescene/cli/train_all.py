@@ -6,11 +6,14 @@ import fnmatch
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litescene.cli.progress import keeps, progress
 from litescene.cli.train import follow
 from litescene.core.errors import DivergedError, InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from litescene.training.recipe import ModelSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +60,10 @@ def train_all(
     common = load_recipe(recipe or f"{task}_common", settings)
     if common.task != task:
         raise InputError(f"recipe {common.name} is for {common.task}, --all names {task}")
+    if common.model.pool is not None:  # another protocol: its results stand beside, not instead
+        common = common.model_copy(update={"name": f"{common.name}_{common.model.pool}"})
     folder = out or Path("runs") / common.name
-    networks = _counted(choice, choice.names(list_models(task=task)))
+    networks = _counted(choice, choice.names(list_models(task=task)), common.model)
     with keeps("go on by giving the same command again"):
         failures = train_networks(common, networks, folder, results or folder / "results", follow)
     for name, reason in failures.items():
@@ -67,22 +72,31 @@ def train_all(
         raise DivergedError(f"{len(failures)} of {len(networks)} networks diverged, see above")
 
 
-def _counted(choice: Choice, names: Sequence[str]) -> Mapping[str, dict[str, Any]]:
-    """Parameters and MACs of the networks in the range, by rising MACs."""
+def _counted(
+    choice: Choice, names: Sequence[str], section: ModelSection
+) -> Mapping[str, dict[str, Any]]:
+    """Parameters and MACs of the networks in the range, by rising MACs.
+
+    With another pooling only of those that pool, and with what it adds.
+    """
     import torch
 
     from litescene.export import profile
-    from litescene.models import create_model, variant
+    from litescene.models import create_model, pools_of, replace_pools, variant
 
     counted: dict[str, dict[str, Any]] = {}
     with progress("counting") as report:
         for index, name in enumerate(names):
             facts = variant(name)
             bare = {"training_heads": False} if facts.training_parameters else {}
+            report(index + 1, len(names), name)
             with torch.device("meta"):  # shapes are all that counts need
                 network = create_model(name, **bare)
+                if section.pool is not None:
+                    if not pools_of(network):
+                        continue
+                    replace_pools(network, section.pool, **section.pool_options)
             counts = profile(network, facts.size)
             counted[name] = {"parameters": counts.parameters, "macs": counts.macs}
-            report(index + 1, len(names), name)
     fitting = {n: c for n, c in counted.items() if choice.low <= c["macs"] / 1e9 < choice.high}
     return dict(sorted(fitting.items(), key=lambda item: item[1]["macs"]))

@@ -1,6 +1,7 @@
 """The zoo of networks. Importing it registers every variant."""
 
 from litescene.models import detection, segmentation
+from litescene.models.pooling import pools_of, replace_pools
 from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
@@ -10,7 +11,9 @@ __all__ = [
     "create_model",
     "detection",
     "list_models",
+    "pools_of",
     "register",
+    "replace_pools",
     "segmentation",
     "variant",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn import functional as F
 
 from litescene.ops import DepthwiseConv2d, DilatedConv2d, PReLU
 
+Back = Callable[[Tensor], Tensor]
+"""Brings a map of a pooling's output size back to its input's size."""
 Activation = Callable[[int], nn.Module]
 """Makes the activation of so many channels; `PReLU` is one (a slope per channel)."""
 
@@ -280,3 +283,16 @@ def max_unpool(x: Tensor, place: Tensor) -> Tensor:
     if torch.onnx.is_in_onnx_export():
         return F.pixel_shuffle((x[:, :, None] * place).flatten(1, 2), 2)
     return F.max_unpool2d(x, place, (2, 2)).to(x.dtype)  # autocast makes it float32
+
+
+class MaxPoolAndBack(nn.Module):
+    """2×2 maximum, and the way back: `max_unpool` with its place.
+
+    The way back is a function, so that another pooling may take this layer's place and bring its
+    own (see `models.pooling`).
+    """
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Back]:
+        """N×C×h×w with even sides to N×C×h/2×w/2, and back from any map of that shape."""
+        pooled, place = max_pool_with_place(x)
+        return pooled, functools.partial(max_unpool, place=place)

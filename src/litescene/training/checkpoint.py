@@ -14,9 +14,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from litescene.core import CheckpointError, UnknownNameError
+from litescene.core import CheckpointError, InputError, UnknownNameError
 from litescene.media.atomic import write_atomic
-from litescene.models import InputSpec, variant
+from litescene.models import InputSpec, replace_pools, variant
 
 _CARD = "litescene_card"
 LEAST_SHARE = 0.1
@@ -88,11 +88,17 @@ def _network_of(card: Mapping[str, Any], path: Path) -> nn.Module:
             f"{path} is of a network that this litescene does not know: {error}"
         ) from error
     try:
-        return build(**options)
-    except (TypeError, ValueError, UnknownNameError) as error:
+        return _with_pools(build(**options), card["model"])
+    except (TypeError, ValueError, InputError) as error:
         raise CheckpointError(
             f"{path}: the card's options of {name} do not fit: {error}"
         ) from error
+
+
+def _with_pools(network: nn.Module, model: Mapping[str, Any]) -> nn.Module:
+    """The network with the pooling that a card names, if it names one."""
+    pool = model.get("pool")
+    return replace_pools(network, pool, **model.get("pool_options", {})) if pool else network
 
 
 def take_input_spec(model: Any, card: Mapping[str, Any], path: Path) -> None:

@@ -28,7 +28,7 @@ from litescene.models.spec import input_spec_of
 from litescene.training.checkpoint import initialise_from, take_input_spec
 from litescene.training.data_specs import with_absolute_data
 from litescene.training.ema import MovingAverage
-from litescene.training.recipe import Recipe
+from litescene.training.recipe import ModelSection, Recipe
 from litescene.training.run_folder import RunFolder, load_resume, save_resume
 from litescene.training.schedule import learning_rate_factor
 from litescene.training.tasks.base import Task, create_task
@@ -78,6 +78,11 @@ def _steps_together(task: Task, recipe: Recipe, processes: int) -> int:
         f"an epoch has pictures for {batches} batches of {recipe.batch_size}, and needs at least "
         f"one{devices} lower batch_size"
     )
+
+
+def _named_pool(model: ModelSection) -> dict[str, Any]:
+    """What a card says of a pooling that took the place of the network's own."""
+    return {} if model.pool is None else {"pool": model.pool, "pool_options": model.pool_options}
 
 
 class Trainer:
@@ -256,6 +261,7 @@ class Trainer:
                     **self.recipe.model.options,
                     "num_classes": len(model["taxonomy"]["names"]),
                 },
+                **_named_pool(self.recipe.model),
             },
             "input": input_spec_of(self.network).to_dict(),
             "recipe": self.recipe.model_dump(mode="json"),

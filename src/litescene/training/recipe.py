@@ -30,6 +30,16 @@ class ModelSection(Section):
 
     A relative path starts at the current folder; `load_recipe` makes it absolute.
     """
+    pool: str | None = None
+    """Pooling of the family that takes the place of the network's own; see `models.pooling`."""
+    pool_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of that pooling, e.g. `per_channel`."""
+
+    @model_validator(mode="after")
+    def _options_have_a_pool(self) -> Self:
+        if self.pool_options and self.pool is None:
+            raise ValueError("pool_options belong to a pool; name one")
+        return self
 
 
 class OptimizerSection(Section):

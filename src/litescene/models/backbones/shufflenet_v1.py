@@ -25,12 +25,20 @@ from litescene.models.blocks import Activation, channel_shuffle, pad_as_tensorfl
 GROUPS = 3
 
 
-def _mean3(x: Tensor, stride: int) -> Tensor:
-    """3×3 average that leaves out the padded cells, padded as TensorFlow does."""
-    if stride == 1:
-        return F.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
-    inside = F.avg_pool2d(pad_as_tensorflow(torch.ones_like(x[:1, :1])), 3, 2)
-    return F.avg_pool2d(pad_as_tensorflow(x), 3, 2) / inside
+class StridedMean(nn.AvgPool2d):
+    """3×3 average with stride 2 that leaves out the padded cells, padded as TensorFlow does."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2, 1, count_include_pad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N×C×h×w to N×C×⌈h/2⌉×⌈w/2⌉."""
+        inside = F.avg_pool2d(pad_as_tensorflow(torch.ones_like(x[:1, :1])), 3, 2)
+        return F.avg_pool2d(pad_as_tensorflow(x), 3, 2) / inside
+
+
+def _mean3(stride: int) -> nn.AvgPool2d:
+    return nn.AvgPool2d(3, 1, 1, count_include_pad=False) if stride == 1 else StridedMean()
 
 
 def _grouped(
@@ -66,7 +74,7 @@ class DownUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.grouped = grouped
-        self.stride = stride
+        self.pool = _mean3(stride)
         added = out_channels - in_channels
         middle = added // 4
         self.squeeze = (
@@ -83,7 +91,7 @@ class DownUnit(nn.Module):
         if self.grouped:
             y = channel_shuffle(y, GROUPS)
         y = self.expand(self.depthwise(y))
-        return F.relu(torch.cat([_mean3(x, self.stride), y], 1))
+        return F.relu(torch.cat([self.pool(x), y], 1))
 
 
 class ShuffleNetV1(nn.Module):

@@ -75,7 +75,7 @@ class VGG16(nn.Module):
             self.stages.append(nn.Sequential(*convs))
             self.widths[self._stride(i)] = StageWidths(channels, out_channels)
             channels = out_channels
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.pools = _halvings(3 if dilated else 5)
         self.classifier = nn.Sequential()
         if classifier:
             self.classifier = nn.Sequential(
@@ -93,13 +93,19 @@ class VGG16(nn.Module):
         """N×3×H×W to the maps of strides 1, 2, 4, 8, 16, 32 (1, 2, 4, 8 if dilated)."""
         maps = {}
         x = self.stem(x)
+        pools = iter(self.pools)
         for i, stage in enumerate([*self.stages, self.classifier]):
             if i and self._stride(i) > self._stride(i - 1):
-                x = self.pool(x)
+                x = next(pools)(x)
             first = x
             x = stage(first)
             maps[self._stride(i)] = StageMaps(first, x)
         return maps
+
+
+def _halvings(count: int) -> nn.ModuleList:
+    """A pooling for each halving, so that each may learn something of its own."""
+    return nn.ModuleList(nn.MaxPool2d(2, ceil_mode=True) for _ in range(count))
 
 
 def _stage(layer: Layer, in_channels: int, out_channels: int, count: int) -> nn.Sequential:
@@ -126,14 +132,14 @@ class VGG10(nn.Module):
         self.stages = nn.ModuleList(
             _stage(layer, *shape) for shape in zip(widths[:-1], widths[1:], repeats, strict=True)
         )
-        self.pool = nn.MaxPool2d(2, ceil_mode=True)
+        self.pools = _halvings(4)
 
     def forward(self, x: Tensor) -> dict[int, StageMaps]:
         """N×3×H×W to the maps of strides 2, 4, 8, 16, 32."""
         x = self.stem(x)
         maps = {2: StageMaps(x, x)}
-        for i, stage in enumerate(self.stages):
-            first = self.pool(x)
+        for i, (pool, stage) in enumerate(zip(self.pools, self.stages, strict=True)):
+            first = pool(x)
             x = stage(first)
             maps[4 * 2**i] = StageMaps(first, x)
         return maps

@@ -28,7 +28,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from litescene.models.blocks import ConvNormAct, pad_to_multiple, resize_to
 from litescene.models.registry import register
@@ -64,9 +63,13 @@ def c3_unit(*dilations: int) -> Unit:
 class HalvePicture(nn.Module):
     """2×2 means; the last row and column of odd sides count twice."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pool = nn.AvgPool2d(2)
+
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W to N×C×⌈H/2⌉×⌈W/2⌉."""
-        return F.avg_pool2d(pad_to_multiple(x, 2), 2)
+        return self.pool(pad_to_multiple(x, 2))
 
 
 class C3NetV2(SegmentationNetwork):

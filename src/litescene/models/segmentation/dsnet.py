@@ -24,14 +24,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from litescene.models.blocks import (
     Activation,
+    Back,
+    MaxPoolAndBack,
     channel_shuffle,
     doubling,
-    max_pool_with_place,
-    max_unpool,
     pad_as_tensorflow,
     relu,
     single_prelu,
@@ -103,11 +102,12 @@ class Initial(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv = normed(StridedConv(3, 13))
+        self.pool = nn.MaxPool2d(2)
         self.norm = nn.Sequential(OffsetNorm(16), single_prelu(16))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×3×h×w to N×16×h/2×w/2."""
-        return self.norm(torch.cat([self.conv(x), F.max_pool2d(x, 2)], 1))
+        return self.norm(torch.cat([self.conv(x), self.pool(x)], 1))
 
 
 class Unit(nn.Module):
@@ -130,16 +130,17 @@ class Down(nn.Module):
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         half = out_channels // 2
+        self.pool = MaxPoolAndBack()
         self.other = conv(in_channels, half)
         self.main = nn.Sequential(
             conv(in_channels, half), normed(StridedConv(half, half)), conv(half, half)
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """N×in×h×w to N×out×h/2×w/2, and the places of the maxima."""
-        pooled, place = max_pool_with_place(x)
+    def forward(self, x: Tensor) -> tuple[Tensor, Back]:
+        """N×in×h×w to N×out×h/2×w/2, and the unpooling of N×in×h/2×w/2."""
+        pooled, back = self.pool(x)
         joined = torch.cat([self.other(pooled), self.main(x)], 1)
-        return channel_shuffle(joined, SHUFFLED_GROUPS), place
+        return channel_shuffle(joined, SHUFFLED_GROUPS), back
 
 
 class Up(nn.Module):
@@ -154,9 +155,9 @@ class Up(nn.Module):
             conv(out_channels, out_channels, activation=relu),
         )
 
-    def forward(self, x: Tensor, place: Tensor) -> Tensor:
-        """N×in×h×w and the places of the maxima N×out×h×w to N×out×2h×2w."""
-        return torch.relu(max_unpool(self.other(x), place) + self.main(x))
+    def forward(self, x: Tensor, back: Back) -> Tensor:
+        """N×in×h×w and the unpooling of N×out×h×w to N×out×2h×2w."""
+        return torch.relu(back(self.other(x)) + self.main(x))
 
 
 def units(channels: int, *dilations: int) -> nn.Sequential:
@@ -187,11 +188,11 @@ class DSNet(SegmentationNetwork):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 1."""
-        x, place1 = self.down1(self.initial(x))
-        x, place2 = self.down2(self.stage1(x))
+        x, back1 = self.down1(self.initial(x))
+        x, back2 = self.down2(self.stage1(x))
         x = self.stage3(self.stage2(x))
-        x = self.stage4(self.up4(x, place2))
-        x = self.stage5(self.up5(x, place1))
+        x = self.stage4(self.up4(x, back2))
+        x = self.stage5(self.up5(x, back1))
         return {"logits": self.head(x)}
 
 

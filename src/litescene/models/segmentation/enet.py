@@ -29,12 +29,12 @@ from torch.nn import functional as F
 
 from litescene.models.blocks import (
     Activation,
+    Back,
     ConvNormAct,
     ConvPoolDown,
+    MaxPoolAndBack,
     NormAct,
     doubling,
-    max_pool_with_place,
-    max_unpool,
     relu,
     single_prelu,
 )
@@ -145,6 +145,7 @@ class DownBottleneck(nn.Module):
         super().__init__()
         middle = (in_channels if layout.narrow_down else out_channels) // 4
         self.more = out_channels - in_channels
+        self.pool = MaxPoolAndBack()
         self.main = nn.Sequential(
             ConvNormAct(
                 in_channels, middle, 2, 2, padding=0, activation=layout.activation, eps=layout.eps
@@ -154,11 +155,11 @@ class DownBottleneck(nn.Module):
         )
         self.activation = layout.activation(out_channels)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """N×in×h×w to N×out×h/2×w/2, and the places of the maxima."""
-        pooled, place = max_pool_with_place(x)
+    def forward(self, x: Tensor) -> tuple[Tensor, Back]:
+        """N×in×h×w to N×out×h/2×w/2, and the unpooling of N×in×h/2×w/2."""
+        pooled, back = self.pool(x)
         padded = F.pad(pooled, (0, 0, 0, 0, 0, self.more))
-        return self.activation(padded + self.main(x)), place
+        return self.activation(padded + self.main(x)), back
 
 
 class UpBottleneck(nn.Module):
@@ -176,9 +177,9 @@ class UpBottleneck(nn.Module):
         )
         self.activation = layout.activation(out_channels)
 
-    def forward(self, x: Tensor, place: Tensor) -> Tensor:
-        """N×in×h×w and the places of the maxima N×out×h×w to N×out×2h×2w."""
-        return self.activation(max_unpool(self.other(x), place) + self.main(x))
+    def forward(self, x: Tensor, back: Back) -> Tensor:
+        """N×in×h×w and the unpooling of N×out×h×w to N×out×2h×2w."""
+        return self.activation(back(self.other(x)) + self.main(x))
 
 
 def _regular(
@@ -209,11 +210,11 @@ class _Encoder(SegmentationNetwork):
         self.stage2 = _regular(layout, 128, _CONTEXT, 0.1)
         self.stage3 = _regular(layout, 128, _CONTEXT, 0.1)
 
-    def encoded(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """N×3×H×W to N×128×H/8×W/8 and the places of both maxima."""
-        x, place1 = self.down1(self.initial(x))
-        x, place2 = self.down2(self.stage1(x))
-        return self.stage3(self.stage2(x)), place1, place2
+    def encoded(self, x: Tensor) -> tuple[Tensor, Back, Back]:
+        """N×3×H×W to N×128×H/8×W/8 and the unpoolings of both maxima."""
+        x, back1 = self.down1(self.initial(x))
+        x, back2 = self.down2(self.stage1(x))
+        return self.stage3(self.stage2(x)), back1, back2
 
 
 class ENetEncoder(_Encoder):
@@ -244,9 +245,9 @@ class ENet(_Encoder):
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 1."""
-        x, place1, place2 = self.encoded(x)
-        x = self.stage4(self.up4(x, place2))
-        x = self.stage5(self.up5(x, place1))
+        x, back1, back2 = self.encoded(x)
+        x = self.stage4(self.up4(x, back2))
+        x = self.stage5(self.up5(x, back1))
         return {"logits": self.head(x)}
 
 

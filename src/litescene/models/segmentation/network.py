@@ -18,7 +18,7 @@ class SegmentationNetwork(nn.Module):
     resolution: the picture's last row and column are repeated up to the next multiple, and the
     logits cut to the picture. All other networks resize a map to the one that it meets.
 
-    `unpools` says that the network pools with places (`blocks.max_pool_with_place`). Where two
+    `unpools` says that the network pools with places (`blocks.MaxPoolAndBack`). Where two
     values of a window differ in their last digits only, each engine may find another place, and
     the pixels around move; the proof of an export knows it from here.
     """

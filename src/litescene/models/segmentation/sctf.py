@@ -90,6 +90,7 @@ class SparseCoarseToFine(SegmentationNetwork):
         self.num_classes, self.block = num_classes, block
         self.share, self.threshold, self.training_share = share, threshold, training_share
         features = 64
+        self.halve = nn.AvgPool2d(2)
         self.coarse = CoarseColumn(features)
         self.scores = nn.Conv2d(features, num_classes, 1)
         self.gate = nn.Conv2d(features, 1, 1)
@@ -100,7 +101,7 @@ class SparseCoarseToFine(SegmentationNetwork):
         """`logits` at stride 4; in training `aux_coarse` at stride 8."""
         height, width = x.shape[-2:]
         picture = pad_to_multiple(x, self.block)
-        features = self.coarse(F.avg_pool2d(picture, 2))
+        features = self.coarse(self.halve(picture))
         scores, trust = self.scores(features), torch.sigmoid(self.gate(features))
         logits = self._refined(picture, features, _doubled(scores), trust)
         found = {"logits": logits[..., : (height + 3) // 4, : (width + 3) // 4]}

@@ -33,14 +33,14 @@ def per_output(
     """A number, or one per channel or position, as a tensor that broadcasts to N×C×out.
 
     An `OperatorError` is raised if it does not, or leaves 0 to `highest`; not while a graph is
-    traced.
+    traced, nor for tensors without values.
     """
     exact = torch.promote_types(x.dtype, torch.float32)
     if isinstance(value, Tensor):
         given = value.to(x.device, exact)
     else:
         given = x.new_full((), value, dtype=exact)
-    if traced() or torch.compiler.is_compiling():
+    if traced() or torch.compiler.is_compiling() or x.is_meta:
         return given
     if given.numel() == 1:
         given = given.reshape(())

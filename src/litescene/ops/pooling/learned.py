@@ -272,8 +272,8 @@ class SimplifiedLogits(nn.Module):
         convolution: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
         self.conv = convolution(channels, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.conv.weight)
-        self.gain = nn.Parameter(torch.ones(channels, *(1,) * dims))
-        self.bias = nn.Parameter(torch.zeros(channels, *(1,) * dims))
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to the same shape."""
@@ -282,4 +282,5 @@ class SimplifiedLogits(nn.Module):
         axes = tuple(range(2, y.ndim))
         y = y - y.mean(axes, keepdim=True)
         y = y / (y.square().mean(axes, keepdim=True) + 1e-5).sqrt()
-        return LARGEST_LOGIT * torch.sigmoid(self.gain * y + self.bias)
+        gain, bias = (p.reshape(-1, *(1,) * len(axes)) for p in (self.gain, self.bias))
+        return LARGEST_LOGIT * torch.sigmoid(gain * y + bias)

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling.layer import PoolLayer, as_given
 from litescene.ops.pooling.weighting import choice
-from litescene.ops.pooling.windows import Size, Windows, around, windows_for
+from litescene.ops.pooling.windows import Size, Windows, around, traced, windows_for
 
 Lift = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 """P and U: each from a map of half the size along an axis to a map of that size."""
@@ -168,7 +168,7 @@ def lift_unpool(
     choice("output", output, Output)
     dims = y.ndim - 2
     shapes = {tuple(detail.shape) for detail in details}
-    if len(details) != 2**dims - 1 or shapes != {tuple(y.shape)}:
+    if len(details) != 2**dims - 1 or (not traced() and shapes != {tuple(y.shape)}):
         raise OperatorError(
             f"{len(details)} details of shapes {sorted(shapes)} do not fit y of shape "
             f"{tuple(y.shape)}; expected are {2**dims - 1} of that shape"

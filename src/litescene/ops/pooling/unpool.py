@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling.exponential import Masks
 from litescene.ops.pooling.weighting import choice
-from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
+from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
 
 Normalize = Literal["sum", "mean"]
 
@@ -53,8 +53,11 @@ def _on_tiles(y: Tensor, masks: Masks, beta: float | Tensor) -> Tensor:
             f"masks of shapes {size} and {tuple(masks.largest.shape)} do not fit a tensor of shape "
             f"{tuple(y.shape)}: images, channels and dimensions must be the same"
         )
+    # By area a multiple repeats values; said like that it is faster, and can be exported.
+    repeats = traced() or all(m % n == 0 for m, n in zip(size[2:], y.shape[2:], strict=True))
+    mode = "nearest" if repeats else "area"
     similar, largest = (
-        F.interpolate(part, size=size[2:], mode="area") for part in (beta * y, (1 - beta) * y)
+        F.interpolate(part, size=size[2:], mode=mode) for part in (beta * y, (1 - beta) * y)
     )
     return similar * masks.similar.clamp(0, 1) + largest * masks.largest.clamp(0, 1)
 

@@ -13,9 +13,9 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
-from litescene.core import RecipeError
-from litescene.models import create_model, list_models, variant
-from litescene.training.recipe import OptimizerSection, Recipe, Section, validated
+from litescene.core import InputError, RecipeError
+from litescene.models import create_model, list_models, replace_pools, variant
+from litescene.training.recipe import ModelSection, OptimizerSection, Recipe, Section, validated
 
 Made = TypeVar("Made")
 Batch = Any
@@ -115,8 +115,8 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
     """The recipe's network for so many classes, in channels-last memory.
 
     Raises `UnknownNameError` for an unknown network and `RecipeError`, naming the key, for a
-    network of another task, unknown options, wrong values and a `num_classes` that contradicts
-    the data.
+    network of another task, unknown options, wrong values, a `num_classes` that contradicts
+    the data, and a pooling that does not exist or cannot take the place of the network's own.
     """
     name, options = recipe.model.name, dict(recipe.model.options)
     chosen = variant(name)
@@ -134,8 +134,17 @@ def build_network(recipe: Recipe, classes: int) -> nn.Module:
             "classes; leave it out"
         )
     network: Any = create_model(name, **checked)
+    if recipe.model.pool is not None:
+        _replace_pools(network, recipe.model)
     prepared: nn.Module = network.to(memory_format=torch.channels_last)
     return prepared
+
+
+def _replace_pools(network: nn.Module, section: ModelSection) -> None:
+    try:
+        replace_pools(network, str(section.pool), **section.pool_options)
+    except InputError as error:
+        raise RecipeError(f"model.pool = '{section.pool}' in {section.name}: {error}") from error
 
 
 def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
