@@ -219,7 +219,7 @@ def main() -> None:
     for x in tensors(files):
         for fidelity in found.values():
             fidelity.add(x)
-    record = {
+    record: dict[str, Any] = {
         "conditions": {
             "sets": {name: SETS[name] for name in files},
             "pictures": sum(len(paths) for paths in files.values()),
@@ -228,7 +228,8 @@ def main() -> None:
         "factors": {str(factor): fidelity.to_dict() for factor, fidelity in found.items()},
         "machine": provenance(),
     }
-    print(table(record))
+    record["table"] = table(record)
+    print(record["table"])
     if args.json:
         write_atomic(args.json, json.dumps(record, indent=1) + "\n")
 

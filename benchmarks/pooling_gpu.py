@@ -51,14 +51,15 @@ def device_ms(call: Call) -> float:
     """Milliseconds of a call on the device."""
     wait = WAIT
     while True:
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
-        torch.cuda._sleep(wait)
+        torch.cuda._sleep(wait)  # type: ignore[no-untyped-call]
         begin.record()
         for i in range(CALLS):
             call(i % INPUTS)
         end.record()
-        in_time = not begin.query()  # the device was still waiting when all was queued
+        # the device was still waiting when all was queued
+        in_time = not begin.query()  # type: ignore[no-untyped-call]
         torch.cuda.synchronize()
         if in_time:
             return float(begin.elapsed_time(end)) / CALLS

@@ -3,9 +3,10 @@
 `models.md` comes from the registry, the shipped bundles and the result files; a line
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
-and the results of training), `ablation`, `options` and `poolings` (from those of
-`pp_liteseg_ablation.py`, `segmentation_options.py` and `pooling_classification.py`, a section each
-if it is there) or `imports` (from the tables of official names).
+and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
+`pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_classification.py` and
+`pooling_fidelity.py`, a section each if it is there) or `imports` (from the tables of official
+names).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from ablation import ablation
 from comparison import comparison, figure, table
+from fidelity import fidelity
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -29,6 +31,7 @@ BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
 POOLINGS = "pooling_classification"
+FIDELITY = "pooling_fidelity"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -49,6 +52,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
         "poolings": lambda: poolings(RESULTS / f"{POOLINGS}.json"),
+        "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -137,7 +141,8 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        if "metrics" not in record and name not in (BENCH, ABLATION, OPTIONS, POOLINGS):
+        own = BENCH, ABLATION, OPTIONS, POOLINGS, FIDELITY
+        if "metrics" not in record and name not in own:
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."

@@ -36,6 +36,15 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
     assert missing == []
 
 
+def test_the_examples_of_the_page_on_adapool_run() -> None:
+    page = (CHECKOUT / "docs" / "adapool.md").read_text("utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(examples) >= 6
+    names: dict[str, object] = {}
+    for example in examples:  # one after the other, like a reader
+        exec(example, names)
+
+
 def test_the_readme_begins_with_the_two_commands() -> None:
     lines = (CHECKOUT / "README.md").read_text("utf-8").splitlines()
     assert "make demo" in lines

@@ -15,9 +15,9 @@ training (here `grad="detached"`; by default gradients are exact), lets β leave
 of a β per position at exactly 0 or 1, hides NaN, and answers nothing sensible for strides other
 than the kernel, for flat windows (IDW) and for values above 88. Here infinities and NaN give NaN.
 
-Weighted per element, all of them run in fused kernels on the CPU, and all but IDW in Triton's on
-GPUs, for up to float32 (`backend="reference"` does without); float64, other devices and gradients
-of gradients are left to PyTorch's operators.
+Weighted per element, all of them run in fused kernels on the CPU and, but for the pseudo-Huber
+distance, in Triton's on GPUs, for up to float32 (`backend="reference"` does without); float64,
+other devices and gradients of gradients are left to PyTorch's operators.
 
 Every function takes N×C×L, N×C×H×W or N×C×D×H×W of floating point, keeps type and memory format,
 and raises `OperatorError` (a `ValueError`) for what it cannot take. Half precision is computed in
@@ -122,7 +122,7 @@ def _on(
     choice("backend", backend, Backend)
     choice("grad", grad, Gradient)
     reference = reference or _REFERENCES[mode]
-    if backend == "reference" or not fused.takes(x, windows, mode):
+    if backend == "reference" or not fused.takes(x, windows, delta):
         return reference(x, beta, windows, grad)
     twice = functools.partial(reference, grad=grad)
     return as_given(fused.pool(x, beta, windows, mode, grad == "exact", twice, delta), x)

@@ -25,11 +25,11 @@ FEW_CHANNELS = WIDTH // 2
 """With fewer channels, vectors over channels are emptier than rearranging x is slow."""
 
 
-def takes(x: Tensor, windows: Windows, mode: int) -> bool:
+def takes(x: Tensor, windows: Windows, delta: float | None = None) -> bool:
     """Whether there are kernels for this: up to float32, and no graph being traced."""
     if traced() or torch.compiler.is_compiling() or x.dtype == torch.float64:
         return False
-    return triton_launch.takes(windows, mode) if _on_gpu(x) else x.device.type == "cpu"
+    return triton_launch.takes(windows, delta) if _on_gpu(x) else x.device.type == "cpu"
 
 
 def _on_gpu(x: Tensor) -> bool:

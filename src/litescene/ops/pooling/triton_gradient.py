@@ -1,13 +1,14 @@
 # mypy: disable-error-code="no-untyped-def, assignment"
-"""Gradients of the Triton kernels in `triton_kernel`, whose names are used here.
+"""Gradients of the Triton kernel in `triton_kernel`.
 
 Where windows do not overlap, a program writes the gradient of its own windows' elements: x and g
-are read once. Where they do, a first kernel writes what the elements of a window share, three
-numbers for eM and four for eDSCW; in a second every element gathers from the windows that it is in.
-That costs 28 bytes per output, but no window is computed again for each of its elements.
+are read once. Where they do, a first kernel writes what the elements of a window share, some
+numbers per output; in a second every element gathers from the windows that it is in. That costs
+memory and a second reading of x, but no window is computed again for each of its elements.
 
 With w the weights, y the output and a = w(x - y), the exact gradients are w(1 + x - y) for eM and
-w + a·ds/dx + (Σ a·ds/dm) / K for eDSCW; `EXACT` off takes the weights for constants.
+w + a·ds/dx + (Σ a·ds/dm) / K for eDSCW; `EXACT` off takes the weights for constants. With u = x/m
+and r = 1/(u² + 1) the slopes are ds/dx = p/m and ds/dm = -up/m, p = 2 sgn(u)·r·(2r - 1).
 """
 
 from __future__ import annotations
@@ -15,11 +16,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from litescene.ops.pooling.triton_kernel import (
-    EM,
+from litescene.ops.pooling.triton_blocks import (
     LEAST,
-    LOG2E,
-    SIMILAR,
     _aligned,
     _beta,
     _column_inside,
@@ -27,15 +25,16 @@ from litescene.ops.pooling.triton_kernel import (
     _counted,
     _elements,
     _exists,
-    _exponential,
     _inverse,
     _offset,
     _place,
     _row,
     _row_inside,
-    _sum,
+    _sums,
     _top,
 )
+from litescene.ops.pooling.triton_inverse import _inverse_known, _inverse_pull
+from litescene.ops.pooling.triton_kernel import EM, INVERSE, LOG2E, SIMILAR, _exponential
 
 NONE = tl.constexpr(1e-9)  # part of an element below which a mean counts as 0
 
@@ -67,7 +66,8 @@ def _over(values, inside, WHOLE: tl.constexpr, HALF: tl.constexpr):
     big = tl.abs(values[0])
     for i in tl.static_range(1, len(values)):
         big = tl.maximum(big, tl.abs(values[i]))
-    total = _sum(values, not HALF)
+    total, lost = _sums(values, not HALF)
+    total += lost
     size = tl.abs(total)
     none = size < tl.maximum(big * NONE, LEAST)
     count = _count(inside, WHOLE)
@@ -81,11 +81,13 @@ def _known(values, inside, g, beta, MODE: tl.constexpr, EXACT: tl.constexpr, WHO
     """What the gradients of a window's elements share, and the gradient of β.
 
     Of eM the maximum, the output and a factor; of eDSCW the inverse mean, the mean of u, a factor
-    and an addend.
+    and an addend; IDW's are those of `triton_inverse`.
     """
     nothing = tl.zeros_like(values[0])
     known = ()
     similar, largest = nothing, nothing
+    if INVERSE == MODE:
+        known = _inverse_known(values, inside, g, EXACT, WHOLE)
     if EM & MODE:
         top = _top(values, inside, WHOLE)
         e_sum, e_dot = nothing, nothing
@@ -123,6 +125,8 @@ def _known(values, inside, g, beta, MODE: tl.constexpr, EXACT: tl.constexpr, WHO
 def _pull(v, known, MODE: tl.constexpr, EXACT: tl.constexpr, NARROW: tl.constexpr):
     """An element's gradient from one window."""
     found = tl.zeros_like(v)
+    if INVERSE == MODE:
+        found = _inverse_pull(v, known, EXACT)
     if EM & MODE:
         e = known[2] * _exponential(v, known[0], NARROW)
         if EXACT:
@@ -148,12 +152,10 @@ def _windows(x, g, share, place, exists, planes, channels, size, out, SHAPE: tl.
     )
     at = _offset(place, place[1], place[2], place[4], out, channels, ALIGN, LAST)
     slope = tl.load(g + at, exists, 0.0).to(tl.float32)
-    if EM == MODE:
-        beta = 0.0
-    elif SIMILAR == MODE:
-        beta = 1.0
-    else:
+    if (EM | SIMILAR) == MODE:
         beta = _beta(share, place, exists, out, PER_CHANNEL, PER_POSITION)
+    else:
+        beta = 1.0 if SIMILAR == MODE else 0.0
     half: tl.constexpr = x.dtype.element_ty != tl.float32
     narrow: tl.constexpr = x.dtype.element_ty == tl.float16
     known, to_beta = _known(values, inside, slope, beta, MODE, EXACT, WHOLE, half, narrow)
@@ -189,13 +191,16 @@ def backward_apart(x, g, share, to_x, to_beta, planes, channels, parts, size, ou
     )  # fmt: skip
     if LEARN:
         _store_beta(to_beta, beta_gradient, at, exists, PER_PIECE, PIECES)
-    for k in tl.static_range(SHAPE[0][0] * SHAPE[0][1]):
+    ROWS: tl.constexpr = SHAPE[0][0] * SHAPE[0][1]
+    TAPS: tl.constexpr = SHAPE[0][2]
+    STEP: tl.constexpr = 2 if PAIRS else 1
+    for k in tl.static_range(ROWS):
         deep, high = _row(place, k, SHAPE)
         row = _row_inside(place[0] < planes, deep, high, size, WHOLE)
-        for j in tl.static_range(0, SHAPE[0][2], 2 if PAIRS else 1):
-            found = _pull(values[k * SHAPE[0][2] + j], known, MODE, EXACT, narrow)
+        for j in tl.static_range(0, TAPS, STEP):
+            found = _pull(values[k * TAPS + j], known, MODE, EXACT, narrow)
             if PAIRS:
-                after = _pull(values[k * SHAPE[0][2] + j + 1], known, MODE, EXACT, narrow)
+                after = _pull(values[k * TAPS + j + 1], known, MODE, EXACT, narrow)
                 found = tl.reshape(tl.join(found, after), (PIECES, 2 * UNIT))
                 past = place[3] * 2 + tl.arange(0, 2 * UNIT)[None, :]
                 column = past - SHAPE[2][2]
@@ -243,27 +248,29 @@ def _covering(position, j, axis: tl.constexpr, out, SHAPE: tl.constexpr):
 
 @triton.jit
 def gather(x, kept, to_x, count, planes, channels, parts, size, out, SHAPE: tl.constexpr,
-           COVER: tl.constexpr, MODE: tl.constexpr, EXACT: tl.constexpr, LAST: tl.constexpr,
+           COVER: tl.constexpr, NUMBERS: tl.constexpr, MODE: tl.constexpr, EXACT: tl.constexpr,
+           LAST: tl.constexpr,
            ALIGN: tl.constexpr, UNIT: tl.constexpr, PIECES: tl.constexpr,
            WIDE: tl.constexpr):  # fmt: skip
     """Gradient of x from all windows; a position is in at most `COVER` of them along each axis."""
     narrow: tl.constexpr = x.dtype.element_ty == tl.float16
-    numbers: tl.constexpr = (3 if EM & MODE else 0) + (4 if SIMILAR & MODE else 0)
     size = _aligned(size, ALIGN, LAST)
     place = _place(size, parts, channels, UNIT, PIECES, LAST, WIDE)
     exists = _exists(place, planes, size, channels, LAST)
     at = _offset(place, place[1], place[2], place[4], size, channels, ALIGN, LAST)
     v = tl.load(x + at, exists, 0.0).to(tl.float32)
     total = tl.zeros_like(v)
-    for k in range(COVER[0] * COVER[1]):
+    ROWS: tl.constexpr = COVER[0] * COVER[1]
+    COLUMNS: tl.constexpr = COVER[2]
+    for k in range(ROWS):
         deep, in_deep = _covering(place[1], k // COVER[1], 0, out, SHAPE)
         high, in_high = _covering(place[2], k % COVER[1], 1, out, SHAPE)
-        for j in tl.static_range(COVER[2]):
+        for j in tl.static_range(COLUMNS):
             column, in_row = _covering(place[4], j, 2, out, SHAPE)
             holds = exists & in_deep & in_high & in_row
             window = kept + _offset(place, deep, high, column, out, channels, ALIGN, LAST)
             known = ()
-            for _ in tl.static_range(numbers):
+            for _ in tl.static_range(NUMBERS):
                 known += (tl.load(window, holds, 0.0),)
                 window += count
             total += tl.where(holds, _pull(v, known, MODE, EXACT, narrow), 0.0)

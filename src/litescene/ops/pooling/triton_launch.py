@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib.metadata
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -12,15 +12,17 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from litescene.ops.pooling.weighting import EM, SIMILAR
+from litescene.ops.pooling.weighting import EM, INVERSE, SIMILAR
 from litescene.ops.pooling.windows import Windows
 
 Three = tuple[int, int, int]
 
+OLDEST = (3, 5)
+"""Version of Triton that compiles the kernels."""
 MOST = 64
 """Elements of the largest window: all of a window are held in registers."""
 _WARPS = 4
-_NUMBERS = {EM: 3, SIMILAR: 4, EM | SIMILAR: 7}
+_NUMBERS = {EM: 3, SIMILAR: 4, EM | SIMILAR: 7, INVERSE: 6}
 """What a window's elements share in the gradient."""
 NARROW = 2**31 - 2**24
 """Elements up to which offsets, those beyond a tensor's end included, have 32 bits."""
@@ -29,13 +31,20 @@ _HOW: dict[str, Any] = {"num_warps": _WARPS, "enable_fp_fusion": True}
 
 @functools.cache
 def installed() -> bool:
-    """Whether there is Triton; PyTorch's builds for CUDA bring it."""
-    return importlib.util.find_spec("triton") is not None
+    """Whether there is a Triton from `OLDEST` on; PyTorch's builds for CUDA bring one."""
+    try:
+        release = importlib.metadata.version("triton").split(".")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return (int(release[0]), int(release[1])) >= OLDEST
 
 
-def takes(windows: Windows, mode: int) -> bool:
-    """Whether the kernels compute this: all but IDW, windows of up to `MOST` elements."""
-    return mode in _NUMBERS and windows.count <= MOST and installed()
+def takes(windows: Windows, delta: float | None) -> bool:
+    """Whether the kernels compute this: windows of up to `MOST` elements, no pseudo-Huber distance.
+
+    `delta` is that of `fused.pool`.
+    """
+    return not delta and windows.count <= MOST and installed()
 
 
 def dense(x: Tensor) -> Tensor:
@@ -175,8 +184,13 @@ def _elements(layout: Layout, most: int) -> int:
     return max(32 * _WARPS, min(most, 1 << int(math.log2(most / fewer))))
 
 
-def _shares(beta: Tensor, out: tuple[int, ...]) -> Tensor:
-    """β as channels×positions, each 1 where it is the same for all."""
+def _shares(beta: Tensor, x: Tensor, out: tuple[int, ...], mode: int) -> Tensor:
+    """β as channels×positions, each 1 where it is the same for all; anything where it is not used.
+
+    Whoever does not use it gives one on the CPU, which is not to be copied for every call.
+    """
+    if mode != EM | SIMILAR:
+        return torch.empty(1, 1, device=x.device)
     whole = beta.detach().reshape(*(1,) * (len(out) + 1 - beta.ndim), *beta.shape)
     if whole.numel() != whole.shape[0]:
         whole = whole.expand(whole.shape[0], *out)
@@ -218,7 +232,7 @@ def forward(x: Tensor, beta: Tensor, windows: Windows, mode: int) -> Tensor:
     layout = Layout.of(x, windows)
     out = windows.output_size(tuple(x.shape[2:]))
     y = _like(x, out)
-    share = _shares(beta, out)
+    share = _shares(beta, x, out, mode)
     blocks, given = _over_windows(layout, share, mode, x, 2048 // x.element_size(), layout.pairs)
     if blocks.total:
         with _on(x):
@@ -231,7 +245,7 @@ def backward(
 ) -> tuple[Tensor, Tensor | None]:
     """Gradients of x and, if it is learned, of β."""
     layout = Layout.of(x, windows)
-    share = _shares(beta, tuple(g.shape[2:]))
+    share = _shares(beta, x, tuple(g.shape[2:]), mode)
     g = g.contiguous(memory_format=_format(x))
     method = _backward_apart if layout.apart else _backward_over
     to_x, sums = method(x, g, share, layout, mode, {"EXACT": exact, "LEARN": learn})
@@ -273,7 +287,7 @@ def _backward_over(
         )
         triton_gradient.gather[(positions.programs,)](
             x, kept, to_x, g.numel(), layout.planes, layout.channels, positions.parts, layout.size,
-            layout.out, layout.shape, cover, mode, how["EXACT"], layout.last,
+            layout.out, layout.shape, cover, _NUMBERS[mode], mode, how["EXACT"], layout.last,
             given["ALIGN"] if layout.last else 1, positions.unit, positions.pieces, given["WIDE"],
             **_HOW,
         )  # fmt: skip
