@@ -75,7 +75,6 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         task, system = card["task"], card["model"]["name"]
         taxonomy = Taxonomy.from_dict(card["taxonomy"])
         height, width = card["size"]
-        finish = FINISH_OF_TASK[task]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"the checkpoint's card lacks what a bundle must say: {error}"
@@ -92,7 +91,7 @@ def contract_of(model: Any, card: Mapping[str, Any], license: str = "") -> Contr
         system=system,
         taxonomy=taxonomy,
         size=(int(height), int(width)),
-        finish=finish,
+        finish=FINISH_OF_TASK[task],
         align_corners=bool(getattr(model, "align_corners", False)),
         anchors=_plain_anchors(model) if detects else (),
         strides=tuple(int(s) for s in model.strides) if detects else (),
