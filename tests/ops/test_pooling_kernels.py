@@ -32,6 +32,9 @@ LAYOUTS = ["planes", "pixels"]
 GEOMETRIES: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((2, 9, 40), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ((1, 20, 33), {"kernel_size": 2, "stride": 3, "ceil_mode": True}),
+    # a window more would begin in the far padding
+    ((1, 20, 32), {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True,
+                   "count_include_pad": True}),
     ((2, 20, 8, 36), {"kernel_size": 2}),
     ((2, 17, 9, 37), {"kernel_size": 2}),
     ((1, 40, 7, 5), {"kernel_size": 2, "stride": 2, "ceil_mode": True}),

@@ -51,8 +51,10 @@ def pool(
     pseudo-Huber distance's, 0 for the distance itself.
     """
     if windows.count_include_pad:
-        x = F.pad(x, around(windows.padding))
         none = (0,) * len(windows.kernel)
+        # Padding that becomes part of the input must not make room for a window more.
+        spare = windows.spare(tuple(x.shape[2:])) if windows.ceil_mode else none
+        x = F.pad(x, around(windows.padding, tuple(-s for s in spare)))
         windows = Windows(windows.kernel, windows.stride, none, windows.dilation, windows.ceil_mode)
     if _on_gpu(x):
         x = triton_launch.dense(x)

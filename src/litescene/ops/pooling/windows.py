@@ -92,6 +92,15 @@ class Windows:
             return (0,) * len(size)
         return tuple(self._over(axis, length) for axis, length in enumerate(size))
 
+    def spare(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Positions of the far padding that no window of each axis reaches."""
+        return tuple(
+            max(0, length + 2 * p - (n - 1) * s - self.reach(axis))
+            for axis, (n, s, p, length) in enumerate(
+                zip(self.output_size(size), self.stride, self.padding, size, strict=True)
+            )
+        )
+
     def _over(self, axis: int, length: int) -> int:
         s, p, reach = self.stride[axis], self.padding[axis], self.reach(axis)
         room = length + 2 * p - reach
