@@ -126,8 +126,8 @@ WITHOUT_GRADIENT = {
     "bisenet_v2": {"semantic.context.norm.bias"},
     **dict.fromkeys(list_models("c3net*"), SINGLE),
 }
-"""A shift that the batch norm of the next 1×1 convolution takes away again; a single channel's scale
-that the batch norm of the next depthwise one takes away: their gradients are 0 but for rounding."""
+"""A shift that the batch norm of the next 1×1 convolution takes away again, and scales of single
+channels that the one after the next depthwise convolution does: their gradients are rounding."""
 
 
 def test_every_parameter_gets_a_gradient(name: str, network: nn.Module) -> None:
