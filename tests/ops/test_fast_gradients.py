@@ -63,6 +63,24 @@ def test_depthwise_gradients_in_bf16_are_those_of_float64_rounded(
         torch.testing.assert_close(one.double(), other, rtol=2**-7, atol=2**-7)
 
 
+def test_one_channel_under_a_window_taller_than_the_map_has_its_gradients() -> None:
+    """PyTorch's own gradient of the window ends the program there (see the operator)."""
+    x, w = torch.randn(2, 1, 16, 24), torch.randn(1, 1, 31, 1)
+    inputs = [t.requires_grad_() for t in (x, w)]
+    y = depthwise_conv2d(x, w, None, (1, 1), (15, 0))
+    g = torch.randn_like(y)
+    to_x, to_w = torch.autograd.grad(y, inputs, g)
+    rows = F.pad(x.detach().double(), (0, 0, 15, 15)).unfold(2, 31, 1)  # N×1×16×24×31
+    torch.testing.assert_close(y.double(), (rows * w.detach().double().flatten()).sum(-1))
+    torch.testing.assert_close(
+        to_w.flatten().double(), (rows * g.double()[..., None]).sum((0, 1, 2, 3))
+    )
+    # the gradient of x, by its inner product with any other picture
+    other = torch.randn(2, 1, 16, 24, dtype=torch.float64)
+    spread = F.pad(other, (0, 0, 15, 15)).unfold(2, 31, 1) * w.detach().double().flatten()
+    torch.testing.assert_close((to_x * other).sum(), (spread.sum(-1) * g).sum())
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kernel", [(1, 25), (25, 1), (1, 15)])
 def test_wide_windows_return_in_bf16(kernel: tuple[int, int]) -> None:
