@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_classification.py` and
-`pooling_fidelity.py`, a section each if it is there) or `imports` (from the tables of official
-names).
+`pooling_fidelity.py`, a section each if it is there), `pooling_speed` (likewise) or `imports` (from
+the tables of official names).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from options import options
 from poolings import poolings
+from speed import pooling_speed
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
@@ -32,6 +33,7 @@ ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
 POOLINGS = "pooling_classification"
 FIDELITY = "pooling_fidelity"
+SPEED = "pooling_speed"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -53,6 +55,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
         "poolings": lambda: poolings(RESULTS / f"{POOLINGS}.json"),
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
+        "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -141,7 +144,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        own = BENCH, ABLATION, OPTIONS, POOLINGS, FIDELITY
+        own = BENCH, ABLATION, OPTIONS, POOLINGS, FIDELITY, SPEED
         if "metrics" not in record and name not in own:
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
