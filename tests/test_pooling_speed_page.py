@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-from speed import pooling_speed
+import pytest
 
 
-def test_the_table_has_a_line_for_each_case_and_step(tmp_path: Path) -> None:
+@pytest.fixture
+def pooling_speed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], str]:
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "docs")
+    import speed
+
+    made: Callable[[Path], str] = speed.pooling_speed
+    return made
+
+
+def test_the_table_has_a_line_for_each_case_and_step(
+    pooling_speed: Callable[[Path], str], tmp_path: Path
+) -> None:
     def found(ms: float, ratio: float) -> dict[str, dict[str, float]]:
         return {"ms": {"median": ms}, "ratio": {"median": ratio}}
 
@@ -30,5 +42,7 @@ def test_the_table_has_a_line_for_each_case_and_step(tmp_path: Path) -> None:
     assert "(P, 2026-01-02, commit abc)" in pooling_speed(file)
 
 
-def test_nothing_stands_where_nothing_was_measured(tmp_path: Path) -> None:
+def test_nothing_stands_where_nothing_was_measured(
+    pooling_speed: Callable[[Path], str], tmp_path: Path
+) -> None:
     assert pooling_speed(tmp_path / "none.json") == ""
