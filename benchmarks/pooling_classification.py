@@ -15,7 +15,6 @@ counting alike. Give `measure` the same words as `train`.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,14 +22,14 @@ from typing import Any
 
 from litescene.core.provenance import provenance
 from litescene.data.location import split_spec
-from litescene.media import write_atomic
 from litescene.training import Recipe, load_recipe
 from variants import (
     PER_RECIPE,
+    carry_out,
+    command,
     finished,
     reached,
     results,
-    train,
     written,
 )
 
@@ -78,33 +77,12 @@ def show(record: Mapping[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    record_file = Path(__file__).parent / "results" / "pooling_classification.json"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("train", "measure"))
+    parser = command(__doc__, "pooling_classification", "classification_small", seeds=5)
     parser.add_argument("--pool", action="append", metavar="NAME", help="published by default")
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0")
-    parser.add_argument("--recipe", default="classification_small")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "pooling_classification")
-    parser.add_argument("--json", type=Path, default=record_file)
     given = parser.parse_args(words)
     names = given.pool or [PUBLISHED]
     variants = {name: load_recipe(given.recipe, settings_of(name, given.set)) for name in names}
-
-    def keep() -> dict[str, Any]:
-        record = measure(variants, given.seeds, given.out)
-        if record:
-            write_atomic(given.json, json.dumps(record, indent=1) + "\n")
-        return record
-
-    if given.step == "train":
-        if failures := train(variants, given.seeds, given.out, keep):
-            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
-        return
-    record = keep()
-    if not record:
-        parser.exit(1, f"no finished run in {given.out}; train first\n")
-    show(record)
+    carry_out(parser, given, variants, measure, show, after_each=True)
 
 
 if __name__ == "__main__":

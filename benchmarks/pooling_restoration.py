@@ -19,8 +19,6 @@ bilinear enlargement of the input, and the mean of both frames. Give it the same
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,16 @@ from litescene.media.pictures import encode_png
 from litescene.metrics import ImageQuality
 from litescene.synth import Street
 from litescene.training import Recipe, load_recipe
-from variants import PER_RECIPE, Variants, finished, reached, results, train, written
+from variants import (
+    PER_RECIPE,
+    Variants,
+    carry_out,
+    command,
+    finished,
+    reached,
+    results,
+    written,
+)
 
 EPOCHS = 10
 METRICS = ("psnr", "ssim")
@@ -108,7 +115,7 @@ def without_training(sample: Sample) -> Image:
     """The mean of two frames, or the bilinear enlargement of one."""
     pictures, truth = sample
     if len(pictures) == 2:
-        return np.rint(np.mean(pictures, axis=0)).astype(np.uint8)
+        return np.asarray(np.rint(np.mean(pictures, axis=0)), np.uint8)
     size = truth.shape[1], truth.shape[0]
     return np.asarray(cv2.resize(pictures[0], size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
@@ -162,14 +169,8 @@ def show(record: Mapping[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    record_file = Path(__file__).parent / "results" / "pooling_restoration.json"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("train", "measure"))
+    parser = command(__doc__, "pooling_restoration")
     parser.add_argument("--only", action="append", metavar="WORD", help="variants with it in it")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "pooling_restoration")
-    parser.add_argument("--json", type=Path, default=record_file)
     given = parser.parse_args(words)
     places = list(chosen(given.only))
     if any(video == "street" for _, video, _ in places):
@@ -177,15 +178,7 @@ def main(words: Sequence[str] | None = None) -> None:
     variants = {
         name_of(*place): recipe_of(*place, given.out.resolve(), given.set) for place in places
     }
-    if given.step == "train":
-        if failures := train(variants, given.seeds, given.out):
-            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
-        return
-    record = measure(variants, given.seeds, given.out)
-    if not record:
-        parser.exit(1, f"no finished run in {given.out}; train first\n")
-    show(record)
-    write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+    carry_out(parser, given, variants, measure, show)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,14 @@ deviation over the seeds. Give it the same words as `train`.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from litescene.core.provenance import provenance
-from litescene.media import write_atomic
 from litescene.training import Recipe, load_recipe
 from pooling_classification import PUBLISHED, settings_of
-from variants import PER_RECIPE, finished, reached, results, train, written
+from variants import PER_RECIPE, carry_out, command, finished, reached, results, written
 
 NETWORKS = ("pp_liteseg_t", "enet")
 POOLS = (PUBLISHED, "adapool")
@@ -69,26 +66,11 @@ def show(record: Mapping[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    record_file = Path(__file__).parent / "results" / "pooling_segmentation.json"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("train", "measure"))
+    parser = command(__doc__, "pooling_segmentation", "segmentation_short")
     parser.add_argument("--pool", action="append", metavar="NAME", help="both by default")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--recipe", default="segmentation_short")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "pooling_segmentation")
-    parser.add_argument("--json", type=Path, default=record_file)
     given = parser.parse_args(words)
     variants = variants_of(given.recipe, given.pool or POOLS, given.set)
-    if given.step == "train":
-        if failures := train(variants, given.seeds, given.out):
-            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
-        return
-    record = measure(variants, given.seeds, given.out)
-    if not record:
-        parser.exit(1, f"no finished run in {given.out}; train first\n")
-    show(record)
-    write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+    carry_out(parser, given, variants, measure, show)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,6 @@ same --set as `train`, and close other programs first.
 
 from __future__ import annotations
 
-import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -28,12 +26,20 @@ from litescene.core.provenance import provenance
 from litescene.export import export_checkpoint, profile
 from litescene.export.parity import draw_picture, fit
 from litescene.export.timing import Job, Labelling, runtime_path, take_turns
-from litescene.media import write_atomic
 from litescene.models import create_model
 from litescene.runtime import default_threads
 from litescene.runtime.benchmark import Spread
 from litescene.training import Recipe, RunFolder, load_recipe
-from variants import PER_RECIPE, finished, reached, results, train, written
+from variants import (
+    PER_RECIPE,
+    Variants,
+    carry_out,
+    command,
+    finished,
+    reached,
+    results,
+    written,
+)
 
 _CONSTANT, _FLEXIBLE = [96, 96, 96], [64, 96, 128]
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
@@ -129,31 +135,19 @@ def show(record: Mapping[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    record_file = Path(__file__).parent / "results" / "pp_liteseg_ablation.json"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("train", "measure"))
+    parser = command(__doc__, "pp_liteseg_ablation", "segmentation_short")
     parser.add_argument("--only", action="append", choices=CONFIGURATIONS, metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--recipe", default="segmentation_short")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "pp_liteseg_ablation")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--engine", default="auto")
-    parser.add_argument("--json", type=Path, default=record_file)
     given = parser.parse_args(words)
     recipe = load_recipe(given.recipe, given.set)
     names = [name for name in CONFIGURATIONS if name in (given.only or CONFIGURATIONS)]
-    variants = variants_of(recipe, names)
-    if given.step == "train":
-        if failures := train(variants, given.seeds, given.out):
-            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
-        return
-    done = finished(variants, given.seeds, given.out)
-    if not done:
-        parser.exit(1, f"no finished run in {given.out}; train first\n")
-    record = measure(recipe, done, given.rounds, given.engine)
-    show(record)
-    write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+
+    def measured(variants: Variants, seeds: int, out: Path) -> dict[str, Any]:
+        done = finished(variants, seeds, out)
+        return measure(recipe, done, given.rounds, given.engine) if done else {}
+
+    carry_out(parser, given, variants_of(recipe, names), measured, show)
 
 
 if __name__ == "__main__":

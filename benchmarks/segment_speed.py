@@ -33,9 +33,9 @@ from torch.nn import functional as F
 from litescene.core import Image
 from litescene.core.provenance import provenance
 from litescene.media import open_source, write_atomic
+from litescene.media.fitting import resize
 from litescene.models.spec import input_spec_of
 from litescene.runtime import Bundle, Segmenter, default_threads
-from litescene.runtime.segmentation import resize
 from litescene.training import load_model
 
 Labels = NDArray[np.uint8]

@@ -21,16 +21,13 @@ mean and sample standard deviation over the seeds, and what the runs took.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from litescene.core.provenance import provenance
-from litescene.media import write_atomic
 from litescene.training import Recipe, load_recipe
-from variants import PER_RECIPE, finished, reached, results, train, written
+from variants import PER_RECIPE, carry_out, command, finished, reached, results, written
 
 NETWORK, WITH_DETAILS = "fast_scnn", "stdc1_seg"
 OPTIONS: dict[str, tuple[str, str]] = {
@@ -100,17 +97,10 @@ def show(record: Mapping[str, Any]) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    record_file = Path(__file__).parent / "results" / "segmentation_options.json"
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("step", choices=("train", "measure"))
+    parser = command(__doc__, "segmentation_options", "segmentation_short")
     parser.add_argument("--only", action="append", choices=OPTIONS, metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=3, help="how many, from 0")
-    parser.add_argument("--recipe", default="segmentation_short")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--teacher", type=Path, help="checkpoint of a trained network")
     parser.add_argument("--street", type=Path, help="checkpoint trained on the built-in street")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "segmentation_options")
-    parser.add_argument("--json", type=Path, default=record_file)
     given = parser.parse_args(words)
     checkpoints = {"teacher": given.teacher, "street": given.street}
     names = [name for name in OPTIONS if name in (given.only or OPTIONS)]
@@ -120,15 +110,7 @@ def main(words: Sequence[str] | None = None) -> None:
     variants = {
         name: changed(given.recipe, name, checkpoints.get(name), given.set) for name in names
     }
-    if given.step == "train":
-        if failures := train(variants, given.seeds, given.out):
-            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
-        return
-    record = measure(variants, given.seeds, given.out)
-    if not record:
-        parser.exit(1, f"no finished run in {given.out}; train first\n")
-    show(record)
-    write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+    carry_out(parser, given, variants, measure, show)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ script shares the runs out.
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 
 from litescene.cli.train import follow
 from litescene.core import DivergedError, RecipeError
+from litescene.media import write_atomic
 from litescene.training import Recipe, RunFolder
 from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
@@ -112,3 +115,53 @@ def written(figures: Mapping[str, float | None], digits: int = 4) -> str:
     """`mean_and_deviation` as text."""
     mean, deviation = figures["mean"], figures["deviation"]
     return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
+
+
+Record = dict[str, Any]
+
+
+def command(
+    doc: str | None, name: str, recipe: str = "", seeds: int = 3
+) -> argparse.ArgumentParser:
+    """What all these scripts are told: the step, the seeds, the recipe, changes of it, folders."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    parser.add_argument("step", choices=("train", "measure"))
+    parser.add_argument("--seeds", type=int, default=seeds, help="how many, from 0")
+    if recipe:
+        parser.add_argument("--recipe", default=recipe)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=Path("runs") / name)
+    record = Path(__file__).parent / "results" / f"{name}.json"
+    parser.add_argument("--json", type=Path, default=record)
+    return parser
+
+
+def carry_out(
+    parser: argparse.ArgumentParser,
+    given: argparse.Namespace,
+    variants: Variants,
+    measure: Callable[[Variants, int, Path], Record],
+    show: Callable[[Record], None],
+    *,
+    after_each: bool = False,
+) -> None:
+    """Take the step: train, or write the record and show it; `after_each` run it is written too.
+
+    `measure` gives the record of all finished runs, empty without any.
+    """
+
+    def keep() -> Record:
+        record = measure(variants, given.seeds, given.out)
+        if record:
+            write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+        return record
+
+    if given.step == "train":
+        failures = train(variants, given.seeds, given.out, keep if after_each else nothing)
+        if failures:
+            parser.exit(1, "".join(f"{name}: {why}\n" for name, why in failures.items()))
+        return
+    record = keep()
+    if not record:
+        parser.exit(1, f"no finished run in {given.out}; train first\n")
+    show(record)

@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 
 import pooling_classification as pooling
+import variants
 from litescene.core import RecipeError
 
 TINY = ["--set", "epochs=2", "--set", "evaluate_every=1", "--set", "batch_size=2",
@@ -36,13 +37,13 @@ def test_runs_are_trained_once_and_recorded_one_by_one(
     (place / "set" / "contents.json").write_text(json.dumps(contents))
     words = [*TINY, "--seeds", "2", "--out", "runs", "--json", "found.json"]
     records: list[int] = []
-    write = pooling.write_atomic
+    write = variants.write_atomic
 
     def counted(path: Path, text: str) -> None:
         records.append(len(json.loads(text)["poolings"]["published"]["runs"]))
         write(path, text)
 
-    monkeypatch.setattr(pooling, "write_atomic", counted)
+    monkeypatch.setattr(variants, "write_atomic", counted)
     pooling.main(["train", *words])
     assert records == [1, 2]
     pooling.main(["train", *words])
