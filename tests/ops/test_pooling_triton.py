@@ -27,8 +27,6 @@ pytestmark = pytest.mark.skipif(
     reason=f"there is no Triton from {triton_launch.OLDEST} on; pip install 'litescene[gpu]'",
 )
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-if DEVICE == "cpu":
-    os.environ["TRITON_INTERPRET"] = "1"  # looked at when the kernels are first imported
 
 POOLS: dict[str, Pool] = {
     "em": em_pool,
