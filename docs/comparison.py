@@ -9,7 +9,15 @@ from typing import Any
 import torch
 
 from litescene.core import CAMVID
-from litescene.core.trained import COMMON, RESULTS, SHORT, TrainedRun, trained_runs
+from litescene.core.trained import (
+    BRIEF,
+    COMMON,
+    PROTOCOLS,
+    RESULTS,
+    SHORT,
+    TrainedRun,
+    trained_runs,
+)
 from litescene.export import profile
 from litescene.models import create_model, list_models, variant
 from litescene.models.registry import Variant
@@ -20,8 +28,7 @@ HEAD = [
     "paper",
     "M parameters",
     "GMACs",
-    "common",
-    "short",
+    *PROTOCOLS,
     "own recipe",
     "published, %",
 ]
@@ -43,9 +50,10 @@ def comparison(folder: Path = RESULTS) -> str:
 
 EXPLAINED = f"""\
 *Common* is the mean IoU (0 to 1) of CamVid's 11 classes on its val split at 480×360, reached by
-the same recipe `{COMMON}` for every network; *short* is that of `{SHORT}`, with fewer epochs, for
-networks whose full training could not be afforded: its figures compare with each other only. *Own
-recipe* is a training made for that one network. In brackets the length of the training. Each
+the same recipe `{COMMON}` for every network; *short* is that of `{SHORT}`, a tenth of it, for
+networks whose full training could not be afforded, and *brief* that of `{BRIEF}`, a third of the
+short one on crops alone, for the heaviest: figures of one protocol compare with each other only.
+*Own recipe* is a training made for that one network. In brackets the length of the training. Each
 figure is that of the last epoch; [Training](training.md#the-comparison) has the protocol.
 
 Parameters are those at inference with 11 classes; MACs are those of convolutions and linear layers
@@ -61,27 +69,27 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def ranked(runs: Runs) -> list[str]:
-    """Names of the networks: by the common protocol, by the short one, then the others by name."""
+    """Names of the networks: by one protocol after the other, then those without by name."""
 
-    def place(name: str) -> tuple[float, float, str]:
+    def place(name: str) -> tuple[float | str, ...]:
         own = runs.get(name, {})
-        common, short = (own[p].mean_iou if p in own else -1.0 for p in (COMMON, SHORT))
-        return -common, -short, name
+        return *(-own[p].mean_iou if p in own else 1.0 for p in PROTOCOLS.values()), name
 
     return sorted(list_models(task="segmentation"), key=place)
 
 
 def row(facts: Variant, runs: Mapping[str, TrainedRun]) -> list[str]:
     """The line of a network."""
-    others = [f"{reached(run)}, `{p}`" for p, run in runs.items() if p not in (COMMON, SHORT)]
-    common, short = (reached(runs[p]) if p in runs else "-" for p in (COMMON, SHORT))
+    compared = [reached(runs[p]) if p in runs else "-" for p in PROTOCOLS.values()]
+    if not runs:
+        compared[0] = "not trained yet"
+    others = [f"{reached(run)}, `{p}`" for p, run in runs.items() if p not in PROTOCOLS.values()]
     return [
         f"`{facts.name}`",
         facts.paper if str(facts.year) in facts.paper else f"{facts.paper} ({facts.year})",
         f"{facts.parameters[11] / 1e6:.3f}",
         f"{macs(facts, runs.values()) / 1e9:.2f}",
-        common if runs else "not trained yet",
-        short,
+        *compared,
         "<br>".join(others) or "-",
         "<br>".join(f"{name}: {value}" for name, value in facts.published.items()) or "-",
     ]
@@ -110,8 +118,8 @@ def macs(facts: Variant, runs: Iterable[TrainedRun]) -> int:
 
 
 def by_protocol(runs: Runs) -> list[tuple[str, list[TrainedRun]]]:
-    """The trainings of each protocol, the best first; common and short before the others."""
-    found: dict[str, list[TrainedRun]] = {COMMON: [], SHORT: []}
+    """The trainings of each protocol, the best first; those compared by before the others."""
+    found: dict[str, list[TrainedRun]] = {protocol: [] for protocol in PROTOCOLS.values()}
     for own in runs.values():
         for protocol, run in own.items():
             found.setdefault(protocol, []).append(run)

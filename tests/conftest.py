@@ -15,7 +15,7 @@ from real_data import DataSet
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 if not torch.cuda.is_available():
-    # Read when Triton is first imported, which the training library does for whichever test is first.
+    # Read when Triton is first imported, which the training library does for the first test.
     os.environ["TRITON_INTERPRET"] = "1"
 
 

@@ -49,11 +49,11 @@ def test_without_results_every_network_is_not_trained_yet(page: ModuleType, tmp_
     text = page.comparison(tmp_path)
     rows = lines(text)[2:]
     assert [row[0] for row in rows] == ["`enet`", "`pp_liteseg_t`", "`sctf`"]
-    assert all(row[4:7] == ["not trained yet", "-", "-"] for row in rows)
+    assert all(row[4:8] == ["not trained yet", "-", "-", "-"] for row in rows)
     assert "IoU per class" not in text
     # 8,028,064 parameters and 3,852,533,652 MACs of the official code in PaddlePaddle.
     assert rows[1][1:4] == ["PP-LiteSeg, arXiv 2204.02681 (2022)", "8.028", "3.85"]
-    assert "cityscapes val mIoU: 73.1" in rows[1][7]
+    assert "cityscapes val mIoU: 73.1" in rows[1][8]
 
 
 def test_trained_networks_come_first_with_their_protocols(page: ModuleType, tmp_path: Path) -> None:
@@ -64,11 +64,11 @@ def test_trained_networks_come_first_with_their_protocols(page: ModuleType, tmp_
     store(tmp_path, "pp_liteseg_t", common, own)
     text = page.comparison(tmp_path)
     first, second, third = lines(text)[2:5]
-    assert (first[0], *first[3:7]) == (
-        "`pp_liteseg_t`", "7.00", "**0.500** (160 epochs, 2.5 h)", "-",
+    assert (first[0], *first[3:8]) == (
+        "`pp_liteseg_t`", "7.00", "**0.500** (160 epochs, 2.5 h)", "-", "-",
         "**0.700** (94 epochs), `own`",
     )  # fmt: skip
-    assert (second[0], *second[4:7]) == ("`sctf`", "-", "**0.400** (20 epochs, 2.5 h)", "-")
+    assert (second[0], *second[4:8]) == ("`sctf`", "-", "**0.400** (20 epochs, 2.5 h)", "-", "-")
     assert second[3] != "7.00", "what was counted at another size is no figure of this one"
     assert third[4] == "not trained yet"
     classes = next(row for row in lines(text) if row[:3] == ["`pp_liteseg_t`", "`own`", "0.700"])
@@ -81,4 +81,4 @@ def test_trained_networks_come_first_with_their_protocols(page: ModuleType, tmp_
 
 def test_the_packaged_results_make_a_page(page: ModuleType) -> None:
     row = next(r for r in lines(page.comparison()) if r[0] == "`pp_liteseg_t`")
-    assert "**0.730** (94 epochs), `pp_liteseg_t_camvid_street`" in row[6]
+    assert "**0.730** (94 epochs), `pp_liteseg_t_camvid_street`" in row[7]

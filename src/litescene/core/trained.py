@@ -24,6 +24,10 @@ COMMON = "segmentation_common"
 """The protocol by which all networks of a task were trained alike."""
 SHORT = "segmentation_short"
 """The same with fewer epochs, for networks whose full training could not be afforded."""
+BRIEF = "segmentation_brief"
+"""Fewer still, and on crops alone, for the heaviest networks."""
+PROTOCOLS = {"common": COMMON, "short": SHORT, "brief": BRIEF}
+"""The protocols by which networks are compared, by their short names, the longest first."""
 
 
 @dataclass(frozen=True, slots=True)
