@@ -1,8 +1,8 @@
 """What each pooling brings a classifier: one network, one recipe, several seeds.
 
     python benchmarks/classification_crops.py $LITESCENE_DATA/classification_crops
-    python benchmarks/pooling_classification.py train --pool published --pool adapool
-    python benchmarks/pooling_classification.py measure --pool published --pool adapool
+    python benchmarks/pooling_classification.py train
+    python benchmarks/pooling_classification.py measure
 
 `train` trains ResNet-18 on the crops of `classification_crops.py`, which are to be built first, by
 the recipe `classification_small`, once per pooling and seed. `published` leaves the network as its
@@ -20,42 +20,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from litescene.core.provenance import provenance
+import pooled
 from litescene.data.location import split_spec
-from litescene.training import Recipe, load_recipe
-from variants import (
-    PER_RECIPE,
-    carry_out,
-    command,
-    finished,
-    reached,
-    results,
-    written,
-)
+from litescene.training import Recipe
+from variants import carry_out, command
 
-PUBLISHED = "published"
-"""The network's own pooling."""
+NETWORK = "resnet18"
+POOLS = (
+    *(pooled.PUBLISHED, "average", "lp", "stochastic", "s3", "mixed", "gated", "dpp", "lip"),
+    *("lift", "em", "edscw", "idw", "adapool"),
+)
 METRICS = ("top1", "mean_top1")
 
 
-def settings_of(pool: str, settings: Sequence[str]) -> list[str]:
-    """The changes of the recipe that a pooling asks for."""
-    return [*settings, *([] if pool == PUBLISHED else [f"model.pool={pool}"])]
-
-
 def measure(variants: Mapping[str, Recipe], seeds: int, out: Path) -> dict[str, Any]:
-    """The record of all finished runs; empty without any."""
-    trained = results(finished(variants, seeds, out))
-    if not trained:
-        return {}
-    common = next(iter(trained.values()))[0]
+    """The record of all finished runs, and what they were trained on; empty without any."""
+    record = pooled.measure(variants, seeds, out, METRICS)
     recipe = next(iter(variants.values()))
-    return {
-        "machine": provenance(),
-        "conditions": {"model": recipe.model.name, **{key: common[key] for key in PER_RECIPE}},
-        "crops": contents_of(recipe),
-        "poolings": {name: reached(runs, METRICS) for name, runs in trained.items()},
-    }
+    return record | {"crops": contents_of(recipe)} if record else {}
 
 
 def contents_of(recipe: Recipe) -> dict[str, Any] | None:
@@ -67,22 +49,12 @@ def contents_of(recipe: Recipe) -> dict[str, Any] | None:
     return {key: contents[key] for key in ("side", "crops", "classes", "digest")}
 
 
-def show(record: Mapping[str, Any]) -> None:
-    """The record as a table."""
-    print("| pooling | top-1 | mean top-1 of the classes | seeds |")
-    print("|---" * 4 + "|")
-    for name, entry in record["poolings"].items():
-        cells = [name, written(entry["top1"]), written(entry["mean_top1"])]
-        print(f"| {' | '.join(cells)} | {len(entry['runs'])} |")
-
-
 def main(words: Sequence[str] | None = None) -> None:
-    parser = command(__doc__, "pooling_classification", "classification_small", seeds=5)
-    parser.add_argument("--pool", action="append", metavar="NAME", help="published by default")
+    parser = command(__doc__, "pooling_classification", "classification_small")
+    parser.add_argument("--pool", action="append", metavar="NAME", help=f"default {POOLS}")
     given = parser.parse_args(words)
-    names = given.pool or [PUBLISHED]
-    variants = {name: load_recipe(given.recipe, settings_of(name, given.set)) for name in names}
-    carry_out(parser, given, variants, measure, show, after_each=True)
+    variants = pooled.variants_of(given.recipe, [NETWORK], given.pool or POOLS, given.set)
+    carry_out(parser, given, variants, measure, pooled.show, after_each=True)
 
 
 if __name__ == "__main__":

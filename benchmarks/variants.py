@@ -24,7 +24,7 @@ from litescene.training.data_specs import without_data_folders
 PER_RUN = (
     *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
     *("top1", "mean_top1", "top5", "top1_per_class", "top1_by_epoch"),
-    *("psnr", "ssim", "pictures", "psnr_by_epoch", "seconds", "commit"),
+    *("ap50", "psnr", "ssim", "pictures", "psnr_by_epoch", "seconds", "commit"),
 )
 """What the record holds of a run; each task has its own figures."""
 PER_RECIPE = ("protocol", "epochs", "data", "trained_on", "size")

@@ -4,9 +4,9 @@
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
-`pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_classification.py` and
-`pooling_fidelity.py`, a section each if it is there), `pooling_speed` (likewise) or `imports` (from
-the tables of official names).
+`pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
+section each if it is there), `pooling_speed` (likewise) or `imports` (from the tables of official
+names).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from options import options
-from poolings import poolings
+from poolings import TASKS, poolings
 from speed import pooling_speed
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
-POOLINGS = "pooling_classification"
+POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
 SPEED = "pooling_speed"
 PICTURE = Path("pictures") / "segmentation_front.svg"
@@ -53,7 +53,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "front": front,
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
-        "poolings": lambda: poolings(RESULTS / f"{POOLINGS}.json"),
+        "poolings": lambda: poolings(RESULTS),
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
         "imports": imports,
@@ -144,7 +144,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        own = BENCH, ABLATION, OPTIONS, POOLINGS, FIDELITY, SPEED
+        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED
         if "metrics" not in record and name not in own:
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")

@@ -9,10 +9,11 @@ import pytest
 
 import pooling_segmentation as benchmark
 from litescene.training import load_recipe
+from pooled import variants_of
 
 
 def test_a_variant_differs_by_its_network_and_its_pooling_alone() -> None:
-    found = benchmark.variants_of("segmentation_short", benchmark.POOLS, ["epochs=3"])
+    found = variants_of("segmentation_short", benchmark.NETWORKS, benchmark.POOLS, ["epochs=3"])
     assert list(found) == [
         "pp_liteseg_t_published", "pp_liteseg_t_adapool", "enet_published", "enet_adapool",
     ]  # fmt: skip

@@ -27,6 +27,7 @@ Facts = Mapping[str, Any]
 _MEASURED: Mapping[str, tuple[str, ...]] = {
     "segmentation": ("mean_iou", "iou", "accuracy", "mean_accuracy"),
     "classification": ("top1", "top5", "mean_top1", "top1_per_class"),
+    "detection": ("ap50",),
     "restoration": ("psnr", "ssim", "pictures"),
 }
 """What is stored of the last epoch, by task; the first also of every other one."""
