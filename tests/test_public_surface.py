@@ -290,7 +290,7 @@ SURFACE: dict[str, set[str]] = {
         "contract_of",
         "export",
         "export_checkpoint",
-        "fold_batch_norms",
+        "fuse",
         "profile",
         "prove",
         "quantize",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.core import Contract, InputError, ParityError, Taxonomy, distinct_colors
-from litescene.export import contract_of, export, fold_batch_norms, prove, to_onnx
+from litescene.export import contract_of, export, fuse, prove, to_onnx
 from litescene.export import parity as parity_module
 from litescene.export.graph import head_maps
 from litescene.export.parity import draw_picture, proof_sizes, score_with_boxes
@@ -98,7 +98,7 @@ def detection_contract() -> Contract:
 def test_folding_changes_nothing_and_leaves_only_norms_without_a_convolution() -> None:
     model = TinySegmenter().eval()
     x = torch.randn(2, 3, 64, 96)
-    folded = fold_batch_norms(model, head_maps, x)
+    folded = fuse(model, head_maps, x)
     norms = [n for n, m in folded.named_modules() if isinstance(m, nn.BatchNorm2d)]
     assert norms == ["free"]
     assert isinstance(model.bn, nn.BatchNorm2d)
@@ -117,7 +117,7 @@ def test_a_convolution_used_twice_is_not_folded() -> None:
         def head_logits(self, x: Tensor) -> Tensor:
             return self.bn(self.conv(x)) + self.conv(x)
 
-    folded = fold_batch_norms(Twice(), head_maps, torch.randn(1, 3, 64, 64))
+    folded = fuse(Twice(), head_maps, torch.randn(1, 3, 64, 64))
     assert isinstance(folded.bn, nn.BatchNorm2d)
 
 

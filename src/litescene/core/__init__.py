@@ -31,6 +31,7 @@ from litescene.core.results import (
 from litescene.core.taxonomy import (
     CAMVID,
     CITYSCAPES,
+    COCO,
     IGNORE,
     MOVERS,
     SKY,
@@ -45,6 +46,7 @@ __all__ = [
     "IGNORE",
     "MOVERS",
     "SKY",
+    "COCO",
     "STREET_OBJECTS",
     "BundleError",
     "Camera",

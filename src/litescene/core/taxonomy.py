@@ -226,3 +226,17 @@ MOVERS = frozenset(
 
 SKY = frozenset({"sky"})
 """Names of classes that are infinitely far away."""
+
+_COCO = (
+    "person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire "
+    "hydrant, stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, "
+    "bear, zebra, giraffe, backpack, umbrella, handbag, tie, suitcase, frisbee, skis, "
+    "snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard, "
+    "tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, "
+    "sandwich, orange, broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted "
+    "plant, bed, dining table, toilet, tv, laptop, mouse, remote, keyboard, cell phone, "
+    "microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear, "
+    "hair drier, toothbrush"
+)
+COCO = Taxonomy("coco80", tuple(_COCO.split(", ")), distinct_colors(80))
+"""The 80 classes of COCO's detection data, in the order of their numbers there."""

@@ -1,6 +1,6 @@
 """Checkpoint to bundle, with its parity proof; parameters and MACs. Needs PyTorch."""
 
-from litescene.export.fold import fold_batch_norms
+from litescene.export.fusing import fuse
 from litescene.export.graph import to_onnx
 from litescene.export.onnx_export import contract_of, export, export_checkpoint
 from litescene.export.parity import bf16_agreement, prove
@@ -14,7 +14,7 @@ __all__ = [
     "contract_of",
     "export",
     "export_checkpoint",
-    "fold_batch_norms",
+    "fuse",
     "profile",
     "prove",
     "quantize",

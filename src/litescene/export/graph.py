@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.core import InputError
-from litescene.export.fold import fold_batch_norms
+from litescene.export.fusing import fuse
 from litescene.models.spec import input_spec_of
 
 OPSET = 17
@@ -55,7 +55,7 @@ class BundleGraph(nn.Module):
         super().__init__()
         self.input_spec = input_spec_of(model)
         example = torch.rand(1, planes_of(model), *_EXAMPLE[1:])
-        self.model = fold_batch_norms(model, head_maps, example)
+        self.model = fuse(model, head_maps, example)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """Head maps of N×H×W×3k uint8."""

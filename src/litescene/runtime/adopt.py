@@ -13,6 +13,7 @@ from litescene.core.errors import BundleError, InputError
 from litescene.core.taxonomy import (
     CAMVID,
     CITYSCAPES,
+    COCO,
     STREET_OBJECTS,
     Taxonomy,
     distinct_colors,
@@ -22,7 +23,7 @@ from litescene.runtime.bundle import Bundle, write_metadata
 from litescene.runtime.engines import Outputs, create_engine
 from litescene.runtime.selection import candidates
 
-TAXONOMIES = {t.name: t for t in (CAMVID, CITYSCAPES, STREET_OBJECTS)}
+TAXONOMIES = {t.name: t for t in (CAMVID, CITYSCAPES, COCO, STREET_OBJECTS)}
 
 
 def read_taxonomy(name_or_file: str) -> Taxonomy:

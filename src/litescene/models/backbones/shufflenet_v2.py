@@ -21,10 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from litescene.models.blocks import channel_shuffle
+from litescene.models.csp_blocks import batch_norm
 from litescene.ops import DepthwiseConv2d
-
-BN_EPS = 1e-3
-BN_MOMENTUM = 0.03
 
 
 class _Interleave(torch.autograd.Function):
@@ -57,16 +55,12 @@ def concat_shuffle(a: Tensor, b: Tensor, *, training: bool) -> Tensor:
     return channel_shuffle(torch.cat((a, b), dim=1))
 
 
-def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=BN_EPS, momentum=BN_MOMENTUM)
-
-
 def _pointwise(c_in: int, c_out: int) -> list[nn.Module]:
-    return [nn.Conv2d(c_in, c_out, 1, bias=False), _batch_norm(c_out), nn.ReLU(inplace=True)]
+    return [nn.Conv2d(c_in, c_out, 1, bias=False), batch_norm(c_out), nn.ReLU(inplace=True)]
 
 
 def _depthwise(channels: int, stride: int) -> list[nn.Module]:
-    return [DepthwiseConv2d(channels, (3, 3), stride, (1, 1)), _batch_norm(channels)]
+    return [DepthwiseConv2d(channels, (3, 3), stride, (1, 1)), batch_norm(channels)]
 
 
 class ShuffleUnit(nn.Module):
@@ -116,7 +110,7 @@ class ShuffleNetV2(nn.Module):
         self.channels = tuple(stage_channels)
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem_channels, 3, 2, 1, bias=False),
-            _batch_norm(stem_channels),
+            batch_norm(stem_channels),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(3, 2, 1),
         )

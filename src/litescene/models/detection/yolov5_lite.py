@@ -5,25 +5,33 @@ measured shapes, not from its code. Differences: any input size from 64 up (padd
 stride 32 with the letterbox grey, at the right and bottom, so boxes keep their coordinates);
 decoding is part of the network in evaluation only.
 
-| map | stride | e | s |
-|---|---|---|---|
-| backbone (ShuffleNetV2) | 8, 16, 32 | 120, 232, 464 | 120, 232, 464 |
-| neck, top-down | 32, 16, 8 | 96, 96, 96 | 128, 64, 64 |
-| neck, bottom-up | 8, 16, 32 | 96, 96, 96 (sum) | 64, 128, 256 (concatenation) |
-| neck blocks | | depthwise 3×3 + 1×1, ReLU | C3 with one bottleneck, SiLU |
+| | e | s | c | g |
+|---|---|---|---|---|
+| backbone | ShuffleNetV2 | ShuffleNetV2 | PP-LCNet | RepVGG and C3 |
+| its maps (strides 8, 16, 32) | 120, 232, 464 | 120, 232, 464 | 128, 256, 512 | 128, 256, 512 |
+| neck, top-down (32, 16, 8) | 96, 96, 96 | 128, 64, 64 | 256, 128, 128 | 128, 128, 128 |
+| neck, bottom-up (8, 16, 32) | 96, 96, 96 | 64, 128, 256 | 128, 256, 512 | 128, 128, 128 |
+| joined there by | sum | concatenation | concatenation | concatenation |
+| neck blocks | depthwise 3×3 + 1×1, ReLU | C3 × 1 | C3 × 1 | C3 × 3 |
+| neck, halving | depthwise | 3×3 | LC block 5×5, gated | 3×3 |
+
+The variants "i8e" and "i8s" of the origin are no networks, but e and s in eight bits: see
+`export.quantize`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from litescene.models.backbones.shufflenet_v2 import BN_EPS, BN_MOMENTUM, ShuffleNetV2
-from litescene.models.detection.anchor_head import AnchorHead, Anchors
+from litescene.models.backbones.pp_lcnet import LCBlock, PPLCNet
+from litescene.models.backbones.rep_csp import RepCSPNet
+from litescene.models.backbones.shufflenet_v2 import ShuffleNetV2
+from litescene.models.csp_blocks import C3, ConvBlock, batch_norm
+from litescene.models.detection.anchor_head import COCO_ANCHORS, AnchorHead, Anchors
 from litescene.models.registry import register
 from litescene.models.spec import InputSpec
 from litescene.ops import DepthwiseConv2d
@@ -32,48 +40,19 @@ PAD_VALUE = 114 / 255
 """The letterbox grey after normalisation (RGB / 255)."""
 
 
-class ConvBlock(nn.Module):
-    """Convolution without bias, batch norm, SiLU."""
-
-    def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
-        self.bn = nn.BatchNorm2d(c_out, eps=BN_EPS, momentum=BN_MOMENTUM)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×Cin×H×W to N×Cout×H/stride×W/stride."""
-        return F.silu(self.bn(self.conv(x)))
-
-
 class DepthwiseBlock(nn.Module):
     """Depthwise 3×3 and pointwise convolution, each with batch norm and ReLU."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
         self.conv1 = DepthwiseConv2d(c_in, (3, 3), stride, (1, 1))
-        self.bn1 = nn.BatchNorm2d(c_in, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self.bn1 = batch_norm(c_in)
         self.conv2 = nn.Conv2d(c_in, c_out, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(c_out, eps=BN_EPS, momentum=BN_MOMENTUM)
+        self.bn2 = batch_norm(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×Cin×H×W to N×Cout×H/stride×W/stride."""
         return F.relu(self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x))))))
-
-
-class C3(nn.Module):
-    """Cross-stage block: a 1×1-3×3 bottleneck (no shortcut) beside a 1×1, fused by a 1×1."""
-
-    def __init__(self, c_in: int, c_out: int) -> None:
-        super().__init__()
-        half = c_out // 2
-        self.cv1 = ConvBlock(c_in, half)
-        self.bottleneck = nn.Sequential(ConvBlock(half, half), ConvBlock(half, half, 3))
-        self.cv2 = ConvBlock(c_in, half)
-        self.cv3 = ConvBlock(c_out, c_out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N×Cin×H×W to N×Cout×H×W."""
-        return self.cv3(torch.cat((self.bottleneck(self.cv1(x)), self.cv2(x)), dim=1))
 
 
 def _upsample(x: Tensor) -> Tensor:
@@ -108,21 +87,32 @@ class NeckE(nn.Module):
         return [out3, out4, out5]
 
 
-class NeckS(nn.Module):
-    """Neck of variant s: path aggregation with C3 blocks."""
+class PathAggregation(nn.Module):
+    """Neck of variants s, c and g: path aggregation by concatenation, with C3 blocks.
 
-    channels = (64, 128, 256)
+    `laterals` are the widths of the 1×1 convolutions at strides 32 and 16; the latter is also that
+    of the map at stride 8. `down` makes the block of stride 2 for so many channels.
+    """
 
-    def __init__(self, backbone: Sequence[int]) -> None:
+    def __init__(
+        self,
+        backbone: Sequence[int],
+        laterals: tuple[int, int],
+        channels: tuple[int, int],
+        down: Callable[[int], nn.Module],
+        repeats: int = 1,
+    ) -> None:
         super().__init__()
-        self.lateral5 = ConvBlock(backbone[2], 128)
-        self.top4 = C3(128 + backbone[1], 128)
-        self.lateral4 = ConvBlock(128, 64)
-        self.top3 = C3(64 + backbone[0], 64)
-        self.down4 = ConvBlock(64, 64, 3, 2)
-        self.out4 = C3(128, 128)
-        self.down5 = ConvBlock(128, 128, 3, 2)
-        self.out5 = C3(256, 256)
+        wide, narrow = laterals
+        self.channels = (narrow, *channels)
+        self.lateral5 = ConvBlock(backbone[2], wide)
+        self.top4 = C3(wide + backbone[1], wide, repeats)
+        self.lateral4 = ConvBlock(wide, narrow)
+        self.top3 = C3(narrow + backbone[0], narrow, repeats)
+        self.down4 = down(narrow)
+        self.out4 = C3(2 * narrow, channels[0], repeats)
+        self.down5 = down(channels[0])
+        self.out5 = C3(channels[0] + wide, channels[1], repeats)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Maps at strides 8, 16, 32 to maps at the same strides."""
@@ -135,6 +125,14 @@ class NeckS(nn.Module):
         return [out3, out4, out5]
 
 
+def _conv_down(channels: int) -> nn.Module:
+    return ConvBlock(channels, channels, 3, 2)
+
+
+def _lc_down(channels: int) -> nn.Module:
+    return LCBlock(channels, channels, 5, 2, excited=True)
+
+
 class YOLOv5Lite(nn.Module):
     """The detector: backbone, neck, anchor head.
 
@@ -144,11 +142,17 @@ class YOLOv5Lite(nn.Module):
 
     input_spec = InputSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
 
-    def __init__(self, backbone: ShuffleNetV2, neck: NeckE | NeckS, num_classes: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        neck: NeckE | PathAggregation,
+        num_classes: int,
+        anchors: Anchors = COCO_ANCHORS,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = neck
-        self.head = AnchorHead(neck.channels, num_classes)
+        self.head = AnchorHead(neck.channels, num_classes, anchors)
 
     @property
     def num_classes(self) -> int:
@@ -198,10 +202,10 @@ _ORIGIN = "YOLOv5-Lite (no paper)"
     training_parameters={80: 787_085},
     published={"coco val mAP50 (320)": 35.1},
 )
-def yolov5_lite_e(num_classes: int = 80) -> YOLOv5Lite:
+def yolov5_lite_e(num_classes: int = 80, anchors: Anchors = COCO_ANCHORS) -> YOLOv5Lite:
     """YOLOv5-Lite-e: 787,085 parameters with 80 classes."""
     backbone = ShuffleNetV2(stage_repeats=(3, 7, 1))
-    return YOLOv5Lite(backbone, NeckE(backbone.channels), num_classes)
+    return YOLOv5Lite(backbone, NeckE(backbone.channels), num_classes, anchors)
 
 
 @register(
@@ -214,50 +218,42 @@ def yolov5_lite_e(num_classes: int = 80) -> YOLOv5Lite:
     training_parameters={80: 1_649_853},
     published={"coco val mAP50 (416)": 42.0, "coco val mAP (416)": 25.2},
 )
-def yolov5_lite_s(num_classes: int = 80) -> YOLOv5Lite:
+def yolov5_lite_s(num_classes: int = 80, anchors: Anchors = COCO_ANCHORS) -> YOLOv5Lite:
     """YOLOv5-Lite-s: 1,649,853 parameters with 80 classes."""
     backbone = ShuffleNetV2(stage_repeats=(3, 7, 3))
-    return YOLOv5Lite(backbone, NeckS(backbone.channels), num_classes)
+    neck = PathAggregation(backbone.channels, (128, 64), (128, 256), _conv_down)
+    return YOLOv5Lite(backbone, neck, num_classes, anchors)
 
 
-_NECK_LAYERS = {
-    7: "lateral5",
-    10: "top4",
-    11: "lateral4",
-    14: "top3",
-    15: "down4",
-    17: "out4",
-    18: "down5",
-    20: "out5",
-}
+@register(
+    "yolov5_lite_c",
+    task="detection",
+    paper=_ORIGIN,
+    year=2021,
+    size=(512, 512),
+    parameters={80: 4_591_901},
+    training_parameters={80: 4_591_901},
+    published={"coco val mAP50 (512)": 50.9, "coco val mAP (512)": 32.5},
+)
+def yolov5_lite_c(num_classes: int = 80, anchors: Anchors = COCO_ANCHORS) -> YOLOv5Lite:
+    """YOLOv5-Lite-c: 4,591,901 parameters with 80 classes."""
+    backbone = PPLCNet()
+    neck = PathAggregation(backbone.channels, (256, 128), (256, 512), _lc_down)
+    return YOLOv5Lite(backbone, neck, num_classes, anchors)
 
 
-def _own_key(key: str) -> str | None:
-    """Our name of an official e or s state-dict entry, None for the derived anchor tables."""
-    match = re.fullmatch(r"model\.(\d+)\.(.+)", key)
-    if match is None:
-        raise KeyError(key)
-    layer, rest = int(match[1]), match[2]
-    if layer == 0:
-        return "backbone.stem." + rest.removeprefix("conv.")
-    if layer == 21:
-        return "head.convs." + rest[2:] if rest.startswith("m.") else None
-    if layer in _NECK_LAYERS:
-        rest = re.sub(r"^m\.0\.cv([12])\.", lambda m: f"bottleneck.{int(m[1]) - 1}.", rest)
-        return f"neck.{_NECK_LAYERS[layer]}.{rest}"
-    stage, is_repeat = 3 + (layer - 1) // 2, (layer - 1) % 2
-    unit = 0
-    if is_repeat:
-        numbered = re.fullmatch(r"(\d+)\.(branch.+)", rest)
-        unit = 1 + (int(numbered[1]) if numbered else 0)
-        rest = numbered[2] if numbered else rest
-    rest = rest.replace("branch1.", "shortcut.").replace("branch2.", "branch.")
-    return f"backbone.stage{stage}.{unit}.{rest}"
-
-
-def from_official(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """State dict of the official e or s network under our names.
-
-    Raises `KeyError` naming an entry that is none of theirs.
-    """
-    return {own: value for key, value in state.items() if (own := _own_key(key)) is not None}
+@register(
+    "yolov5_lite_g",
+    task="detection",
+    paper=_ORIGIN,
+    year=2021,
+    size=(640, 640),
+    parameters={80: 5_574_845},
+    training_parameters={80: 5_574_845},
+    published={"coco val mAP50 (640)": 57.6, "coco val mAP (640)": 39.1},
+)
+def yolov5_lite_g(num_classes: int = 80, anchors: Anchors = COCO_ANCHORS) -> YOLOv5Lite:
+    """YOLOv5-Lite-g: 5,574,845 parameters with 80 classes."""
+    backbone = RepCSPNet()
+    neck = PathAggregation(backbone.channels, (128, 128), (128, 128), _conv_down, repeats=3)
+    return YOLOv5Lite(backbone, neck, num_classes, anchors)

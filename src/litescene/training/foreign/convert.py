@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 import litescene
-from litescene.core import CAMVID, CITYSCAPES, CheckpointError, Taxonomy, UnknownNameError
-from litescene.core.taxonomy import VOID
-from litescene.models import create_model
+from litescene.core import CAMVID, CITYSCAPES, COCO, CheckpointError, Taxonomy, UnknownNameError
+from litescene.core.taxonomy import VOID, distinct_colors
+from litescene.models import create_model, variant
 from litescene.training.checkpoint import save_checkpoint
-from litescene.training.foreign import bisenet, enet, espnet, espnet_v2, stdc
-from litescene.training.foreign.files import read_weights
+from litescene.training.foreign import bisenet, enet, espnet, espnet_v2, stdc, yolov5_lite
+from litescene.training.foreign.files import read_network
 from litescene.training.foreign.keys import Weights, renamed
 from litescene.training.foreign.published import Published
 
@@ -27,6 +27,7 @@ PUBLISHED: Mapping[str, Published] = {
     **espnet.PUBLISHED,
     **espnet_v2.PUBLISHED,
     **stdc.PUBLISHED,
+    **yolov5_lite.PUBLISHED,
 }
 """The networks whose official files can be read, by our name."""
 
@@ -53,8 +54,8 @@ def import_checkpoint(
         name: one of `PUBLISHED`.
         file: what the authors published (see `files`); nothing of it is run.
         out: the `.safetensors` file to write.
-        taxonomy: the classes; by default those of CamVid (11 or 12 in the file) or Cityscapes
-            (19 or 20), where the one more is `void`.
+        taxonomy: the classes; by default those that the file names, or by their number those of
+            CamVid (11 or 12), Cityscapes (19 or 20), where the one more is `void`, or COCO (80).
         size: height and width of the training, by default the usual ones of the data set.
 
     Returns:
@@ -66,22 +67,22 @@ def import_checkpoint(
 
     """
     source = published(name)
-    weights = read_weights(file)
+    weights, names = read_network(file)
     try:
         model, options = load_official(name, weights)
     except CheckpointError as error:
         raise CheckpointError(f"{file} is no {name}: {error}") from error
-    classes = taxonomy or taxonomy_of(options["num_classes"], source)
+    classes = taxonomy or taxonomy_of(options["num_classes"], source, names)
     if len(classes) != options["num_classes"]:
         raise CheckpointError(
             f"{file} has {options['num_classes']} classes, '{classes.name}' {len(classes)}"
         )
     data = next((data for data in _DATA if data in classes.name), "")
-    chosen = size or source.sizes.get(data)
+    chosen = size or source.sizes.get(data, source.size)
     if chosen is None:
         raise CheckpointError(f"{file}: say with --size at which pictures it was trained")
     card = {
-        "task": "segmentation",
+        "task": variant(name).task,
         "taxonomy": classes.to_dict(),
         "size": list(chosen),
         "model": {"name": name, "options": options},
@@ -109,7 +110,7 @@ def load_official(name: str, weights: Weights) -> tuple[nn.Module, dict[str, Any
         raise CheckpointError(
             f"{source.classes} is not among its {len(weights)} weights; is it of {source.code}?"
         )
-    classes = int(weights[source.classes].shape[source.classes_axis])
+    classes = source.classes_of(int(weights[source.classes].shape[source.classes_axis]))
     options = {**source.options(weights), "num_classes": classes}
     model = create_model(name, **options)
     ready = _with_plain_norms(weights, source.compiled_norms)
@@ -136,8 +137,13 @@ def _with_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> dict[str, 
     return {name: plain(name, value) for name, value in weights.items()}
 
 
-def taxonomy_of(classes: int, source: Published) -> Taxonomy:
-    """The classes of a file with so many of them."""
+def taxonomy_of(classes: int, source: Published, names: tuple[str, ...] = ()) -> Taxonomy:
+    """The classes of a file with so many of them, and with these names if it says any."""
+    if len(names) == classes:
+        known = names == COCO.names
+        return COCO if known else Taxonomy("imported", names, distinct_colors(classes))
+    if classes == len(COCO) and source.boxes:
+        return COCO
     for data, taxonomy in _DATA.items():
         if classes == len(taxonomy):
             return taxonomy

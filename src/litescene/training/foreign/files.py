@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from litescene.core import CheckpointError
+from litescene.training.foreign.modules import ForeignModule, state_of
 from litescene.training.foreign.unpickle import unpickle
 from litescene.training.foreign.values import Budget, Storage, TensorValues, flat_tensor
 
@@ -41,12 +42,16 @@ _PICKLE = b"\x80"
 _MAGIC = 0x1950A86A20F9469CFC6C
 _VERSION = 1001
 _PADDLE_NAMES = "StructuredToParameterName@@"
-_WEIGHTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+_WEIGHTS = (
+    *("ema", "state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
+)
 """Under which of its keys a file that holds more than weights has them, the first that fits."""
 
 
 def read_foreign(path: Path) -> Any:
     """The value in a file of `torch.save` or Paddle: tensors in plain containers.
+
+    Objects of a network's classes are there as `modules.ForeignModule`.
 
     Raises:
         CheckpointError: there is no such file, it is damaged or of an unknown format, or it asks
@@ -72,23 +77,40 @@ def read_foreign(path: Path) -> Any:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Weights by their official names from a foreign file (see `read_foreign`).
 
-    The file is a dictionary of tensors or has one in it; `module.`, which training on several
-    devices puts before each name, is left out.
+    The file is a dictionary of tensors or a network, or has one in it; `module.`, which training on
+    several devices puts before each name, is left out.
     """
+    return read_network(path)[0]
+
+
+def read_network(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """`read_weights`, and the names of the classes, where a pickled network says them."""
     found = read_foreign(path)
-    weights = _as_weights(found)
-    if weights is None and isinstance(found, dict):
-        parts = (_as_weights(found[key]) for key in _WEIGHTS if key in found)
-        weights = next((part for part in parts if part is not None), None)
+    candidates = [found]
+    if isinstance(found, dict):
+        candidates += [found[key] for key in _WEIGHTS if key in found]
+    weights, holder = next(
+        ((w, part) for part in candidates if (w := _as_weights(part)) is not None), (None, None)
+    )
     if weights is None:
         held = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
         raise CheckpointError(f"{path} holds no dictionary of weights, but {held[:200]}")
     while all(name.startswith("module.") for name in weights):
         weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    return weights
+    return weights, _names_of(holder)
+
+
+def _names_of(holder: object) -> tuple[str, ...]:
+    """The names of the classes that a pickled network has as its attribute."""
+    names = holder.attributes.get("names") if isinstance(holder, ForeignModule) else None
+    if isinstance(names, dict):
+        names = [names[key] for key in sorted(names)]
+    return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
 def _as_weights(value: object) -> dict[str, Tensor] | None:
+    if isinstance(value, ForeignModule):
+        return state_of(value) or None
     if not isinstance(value, dict):
         return None
     found: dict[str, Tensor] = {}

@@ -37,12 +37,18 @@ class Published:
     table: Table
     classes: str
     classes_axis: int = 0
+    classes_of: Callable[[int], int] = int
+    """Number of classes by the number of rows."""
     options: Callable[[Weights], dict[str, Any]] = no_options
+    boxes: bool = False
+    """Whether the network detects; its classes are then COCO's if there are as many."""
     input_spec: InputSpec = field(default_factory=InputSpec)
     input_of: Mapping[str, InputSpec] = field(default_factory=dict)
     """Input convention by data set, where it differs from `input_spec`."""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=lambda: dict(_SIZES))
     """Height and width of the training by data set."""
+    size: tuple[int, int] | None = None
+    """Of the training with any other data; without it the user has to say."""
     void_first: tuple[str, ...] = ()
     """Data sets for which the class of everything else is the first and not the last."""
     ignored: tuple[str, ...] = ()

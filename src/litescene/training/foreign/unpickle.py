@@ -3,11 +3,11 @@
 A pickle is a program for a small stack machine. Python's own `pickle.Unpickler` looks up any name,
 calls it and sets attributes; even with a `find_class` of one's own it still calls `__setstate__`,
 writes into `__dict__`, and reserves as much memory as a line of the file asks for. So this is
-another machine for the same language, with three doors to the outside, all of them in `Values`:
-what a name means, what a stored object is finished with, and what a reference into the rest of the
-file is. A name means nothing unless `Values` knows it by its exact spelling, and then it is a
-constructor of ours. The standard library's `pickletools` parses the arguments of instructions;
-instructions that make instances of classes, and all that no file of weights needs, are refused.
+another machine for the same language, with four doors to the outside, all of them in `Values`:
+what a name means, what an object of a named class is, what a stored object is finished with, and
+what a reference into the rest of the file is. A name means nothing unless `Values` knows it, and
+then it is a constructor of ours or a mere name. The standard library's `pickletools` parses the
+arguments of instructions; those that no file of weights needs are refused.
 """
 
 from __future__ import annotations
@@ -57,6 +57,10 @@ class Values(Protocol):
 
     def named(self, module: str, name: str) -> object:
         """The meaning of a global name."""
+        ...
+
+    def instance(self, target: object, arguments: object) -> object:
+        """What stands for an object of the class `target`."""
         ...
 
     def finish(self, target: object, state: object) -> object:
@@ -184,6 +188,10 @@ class _Machine:
                 f"it gives {target.name} values that do not fit ({_short(str(error))})"
             ) from error
 
+    def instance(self, _: Any) -> None:
+        target, arguments = self._last(2)
+        self.stack.append(self.values.instance(target, arguments))
+
     def build(self, _: Any) -> None:
         target, state = self._last(2)
         built = self.values.finish(target, state)
@@ -209,6 +217,7 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "GLOBAL": _Machine.global_name,
     "STACK_GLOBAL": _Machine.stack_global,
     "REDUCE": _Machine.reduce,
+    "NEWOBJ": _Machine.instance,
     "BUILD": _Machine.build,
     "BINPERSID": _Machine.reference,
 }

@@ -1,4 +1,4 @@
-"""What a foreign checkpoint may hold: tensors, NumPy arrays, plain containers.
+"""What a foreign checkpoint may hold: tensors, NumPy arrays, plain containers, bare modules.
 
 All names of other libraries that appear in such files are here, each with a constructor of ours.
 Sizes, strides and offsets are checked against the bytes that are there, and nothing that a file
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from litescene.core import CheckpointError
+from litescene.training.foreign.modules import ForeignClass, ForeignModule, foreign_class
 from litescene.training.foreign.unpickle import Constructor, Pending, keyed, refused_name
 
 _STORAGES = {
@@ -100,6 +101,8 @@ class TensorValues:
             ("collections", "OrderedDict"): _ordered_dict,
             ("builtins", "tuple"): _tuple,
             ("__builtin__", "tuple"): _tuple,
+            ("builtins", "set"): _tuple,
+            ("__builtin__", "set"): _tuple,
             ("builtins", "bytes"): _no_bytes,
             ("__builtin__", "bytes"): _no_bytes,
             ("torch", "Size"): _tuple,
@@ -120,13 +123,25 @@ class TensorValues:
         self._known |= {("torch", name): dtype for name, dtype in _STORAGES.items()}
 
     def named(self, module: str, name: str) -> object:
-        """A constructor of ours, or the element type of a storage."""
-        if (module, name) not in self._known:
+        """A constructor of ours, the element type of a storage, or a network's class as a name."""
+        meaning = self._known.get((module, name)) or foreign_class(module, name)
+        if meaning is None:
             raise refused_name(module, name)
-        return self._known[module, name]
+        return meaning
+
+    def instance(self, target: object, arguments: object) -> object:
+        """A part of a pickled network, as its attributes alone."""
+        if not isinstance(target, ForeignClass) or arguments != ():
+            raise CheckpointError(
+                f"it makes an instance of a {type(target).__name__}, which is refused"
+            )
+        return ForeignModule(name=target.name)
 
     def finish(self, target: object, state: object) -> object:
         """An array gets its content; an ordered dictionary's attributes are left out."""
+        if isinstance(target, ForeignModule) and isinstance(state, dict):
+            target.attributes = state
+            return target
         if isinstance(target, PendingArray):
             _version, shape, kind, fortran, data = _fields(state, 5)
             return self._array(data, kind, shape, bool(fortran))

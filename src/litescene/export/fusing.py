@@ -1,24 +1,33 @@
-"""Batch norms folded into the convolutions before them.
+"""Networks for inference alone: branches joined, batch norms folded into convolutions.
 
-In evaluation y = γ (conv(x) - μ) / √(σ² + ε) + β is again a convolution, with the kernel scaled
-by γ / √(σ² + ε) per output channel. Computed in float64, so that folding itself costs nothing of
-the float32 accuracy.
+A layer with a method `deployed()` is replaced by what that gives: the same map with fewer or
+plainer operators (RepVGG's branches as one convolution, Focus as a 6×6 one). Then batch norms are
+folded: in evaluation y = γ (conv(x) - μ) / √(σ² + ε) + β is again a convolution, with the kernel
+scaled by γ / √(σ² + ε) per output channel. All in float64, so that it costs nothing of the float32
+accuracy.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 
-def fold_batch_norms(
-    model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Tensor
-) -> nn.Module:
-    """A copy of `model` in evaluation, float32, without the batch norms that could be folded.
+@runtime_checkable
+class Deployable(Protocol):
+    """A layer that has another form for inference."""
+
+    def deployed(self) -> nn.Module:
+        """The layer that computes the same in evaluation."""
+        ...
+
+
+def fuse(model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Tensor) -> nn.Module:
+    """A copy of `model` in evaluation, float32, its layers deployed and its batch norms folded.
 
     Which convolution feeds which batch norm is observed while `run(model, example)` computes the
     network once, so the structure of the modules does not matter. Layers that are used more than
@@ -30,11 +39,14 @@ def fold_batch_norms(
         example: an input for `run`.
 
     """
-    folded = copy.deepcopy(model).eval().double()
-    for convolution, norm in _pairs(folded, run, example.double()):
+    fused = copy.deepcopy(model).eval().double()
+    for layer in list(fused.modules()):
+        if isinstance(layer, Deployable):
+            _replace(fused, layer, layer.deployed())
+    for convolution, norm in _pairs(fused, run, example.double()):
         _fold(convolution, norm)
-        _replace(folded, norm, nn.Identity())
-    return folded.float()
+        _replace(fused, norm, nn.Identity())
+    return fused.float()
 
 
 def _pairs(
@@ -75,7 +87,7 @@ def _fold(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
         convolution.bias = nn.Parameter((bias - mean) * scale + shift)
 
 
-def _replace(model: nn.Module, old: nn.Module, new: nn.Module) -> None:
+def _replace(model: nn.Module, old: object, new: nn.Module) -> None:
     for parent in model.modules():
         for name, child in list(parent.named_children()):
             if child is old:
