@@ -15,6 +15,7 @@ SURFACE: dict[str, set[str]] = {
     "litescene.core": {
         "CAMVID",
         "CITYSCAPES",
+        "COCO",
         "IGNORE",
         "MOVERS",
         "SKY",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils.fusion import fuse_linear_bn_eval
 
 from litescene.core import CheckpointError
 from litescene.training.foreign import read_foreign, read_weights
@@ -152,7 +153,7 @@ ATTACKS = {
     "BytesIO": Call(io.BytesIO, b""),
     "bytearray": Call(bytearray, 10**9),
     "defaultdict": collections.defaultdict(list),
-    "torch.nn.modules.linear.Linear": Call(torch.nn.Linear, 2, 2),
+    "torch.nn.utils.fusion.fuse_linear_bn_eval": Call(fuse_linear_bn_eval, 2, 2),
     "torch._tensor._rebuild_from_type_v2": Call(torch._tensor._rebuild_from_type_v2, print),
     "torch.serialization.load": Call(torch.load, "{ran}"),
 }
@@ -210,7 +211,10 @@ PROGRAMS = {
     ),
     "an instance by INST": (b"\x80\x02(iposix\nsystem\n.", "instruction INST"),
     "an instance by OBJ": (b"\x80\x02(" + ORDERED + b"o.", "instruction OBJ"),
-    "an instance by NEWOBJ": (b"\x80\x02" + ORDERED + b")\x81.", "instruction NEWOBJ"),
+    "an instance by NEWOBJ": (b"\x80\x02" + ORDERED + b")\x81.", "an instance of a Constructor"),
+    "an instance with arguments": (b"\x80\x02cmodels.yolo\nModel\nK\x01\x85\x81.", "instance"),
+    "a call of a network's class": (b"\x80\x02cmodels.yolo\nModel\n)R.", "calls a ForeignClass"),
+    "a network's class in another module": (b"\x80\x02cmodelsx\nModel\n)\x81.", "modelsx.Model"),
     "an instance by NEWOBJ_EX": (b"\x80\x04" + ORDERED + b")}\x92.", "instruction NEWOBJ_EX"),
     "an extension": (b"\x80\x02\x82\x01.", "instruction EXT1"),
     "a reference in text": (b"\x80\x02Pstorage\n.", "instruction PERSID"),

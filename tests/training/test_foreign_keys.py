@@ -14,6 +14,7 @@ from torch import Tensor
 
 from litescene.core import CheckpointError, UnknownNameError
 from litescene.models import create_model
+from litescene.models.detection.anchor_head import COCO_ANCHORS
 from litescene.training import load_model
 from litescene.training.foreign import (
     PUBLISHED,
@@ -154,6 +155,32 @@ KNOWN = {
         "conv_out32.conv.conv.weight": "head16.0.0.weight",
         "conv_out_sp8.conv_out.weight": "detail.1.weight",
     },
+    "yolov5_lite_e": {
+        "model.0.conv.1.running_var": "backbone.stem.1.running_var",
+        "model.2.2.branch2.5.weight": "backbone.stage3.3.branch.5.weight",
+        "model.6.branch2.3.weight": "backbone.stage5.1.branch.3.weight",
+        "model.14.bn2.bias": "neck.top3.bn2.bias",
+        "model.21.m.1.bias": "head.convs.1.bias",
+    },
+    "yolov5_lite_s": {
+        "model.6.1.branch2.0.weight": "backbone.stage5.2.branch.0.weight",
+        "model.10.m.0.cv2.conv.weight": "neck.top4.bottlenecks.0.1.conv.weight",
+        "model.18.bn.weight": "neck.down5.bn.weight",
+    },
+    "yolov5_lite_c": {
+        "model.0.conv.weight": "backbone.stem.0.weight",
+        "model.13.se.conv2.bias": "backbone.stage5.0.gate.expand.bias",
+        "model.17.dense_conv.weight": "backbone.dense.0.weight",
+        "model.26.pw_conv.bn.weight": "neck.down4.bn2.weight",
+        "model.32.m.2.weight": "head.convs.2.weight",
+    },
+    "yolov5_lite_g": {
+        "model.0.conv.conv.weight": "backbone.stem.conv.weight",
+        "model.7.rbr_1x1.bn.running_mean": "backbone.stage5.0.conv.point.1.running_mean",
+        "model.6.m.2.cv1.conv.weight": "backbone.stage4.1.bottlenecks.2.0.conv.weight",
+        "model.8.cv2.conv.weight": "backbone.stage5.1.cv2.conv.weight",
+        "model.23.m.1.cv2.bn.bias": "neck.out5.bottlenecks.1.1.bn.bias",
+    },
     "stdc2_seg": {
         "cp.backbone.features.6.conv_list.1.conv.weight": "encoder.stages.1.0.rest.0.0.weight"
     },
@@ -172,7 +199,10 @@ TENSORS = {
 
 
 def official(name: str, **options: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Random weights under official and under our names, by the table read backwards."""
+    """Random weights under official and under our names, by the table read backwards.
+
+    What the files of detectors hold besides, the anchors, is there too.
+    """
     torch.manual_seed(0)
     state = create_model(name, **options).state_dict()
     rows = [(re.escape(ours).replace(r"\#", r"(\d+)"), theirs) for theirs, ours in
@@ -190,6 +220,8 @@ def official(name: str, **options: Any) -> tuple[dict[str, Tensor], dict[str, Te
             template = template.replace("#", number, 1)
         ours[key] = torch.rand_like(value)
         theirs[f"{template}.{leaves.get(leaf, leaf) if 'pp_' in name else leaf}"] = ours[key]
+    for extra in PUBLISHED[name].ignored if name.startswith("yolo") else ():
+        theirs[extra] = torch.tensor(options.get("anchors", COCO_ANCHORS)).reshape(3, 1, 3, 1, 1, 2)
     return theirs, ours
 
 
@@ -224,6 +256,10 @@ def test_there_are_as_many_weights_as_in_the_published_files(name: str, classes:
         ("bisenet_x39", {"training_heads": False}),
         ("stdc1_seg", {"training_heads": False}),
         ("shelfnet18", {"training_heads": False}),
+        (
+            "yolov5_lite_c",
+            {"anchors": (((9.0, 2.5), (3.0, 4.0), (5.0, 6.0)),) * 3},
+        ),
     ],
 )
 def test_options_are_told_by_the_weights(name: str, options: dict[str, Any]) -> None:
@@ -305,6 +341,7 @@ def test_numbers_of_a_name_keep_their_order() -> None:
         ("enet_pytorch", 12, "sky", "void", [360, 480]),
         ("pp_liteseg_t", 11, "sky", "bicyclist", [720, 960]),
         ("cgnet", 19, "road", "bicycle", [512, 1024]),
+        ("yolov5_lite_e", 80, "person", "toothbrush", [320, 320]),
     ],
 )
 def test_an_import_names_the_classes_and_remembers_the_input(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "litescene import espnet_p2q3 espnet_p_2_q_3.pth -o espnet.safetensors",
     "litescene import pp_liteseg_t model.pdparams -o pp_liteseg.safetensors --size 768x1536",
+    "litescene import yolov5_lite_s v5lite-s.pt -o yolov5_lite_s.safetensors",
     "litescene import enet_pytorch ENet -o enet.safetensors --classes void+cityscapes19",
 )
 
@@ -25,14 +26,15 @@ EXAMPLES = (
 def command(
     name: Annotated[str, typer.Argument(help="network, as `litescene models` names it")],
     file: Annotated[
-        Path, typer.Argument(help="file of the authors: .pth of torch.save, .pdparams of Paddle")
+        Path,
+        typer.Argument(help="file of the authors: .pth or .pt of torch.save, .pdparams of Paddle"),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="the checkpoint to write, .safetensors")],
     classes: Annotated[
         str | None,
         typer.Option(
-            help="camvid11, cityscapes19 or a text file of classes; NAME+void or void+NAME with a "
-            "class of all else; by default told by their number",
+            help="camvid11, cityscapes19, coco80 or a text file of classes; NAME+void or "
+            "void+NAME with a class of all else; by default told by the file or their number",
             show_default=False,
         ),
     ] = None,

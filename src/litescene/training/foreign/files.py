@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from litescene.core import CheckpointError
-from litescene.training.foreign.modules import ForeignModule, state_of
+from litescene.training.foreign.modules import ForeignClass, ForeignModule, state_of
 from litescene.training.foreign.unpickle import unpickle
 from litescene.training.foreign.values import Budget, Storage, TensorValues, flat_tensor
 
@@ -143,7 +143,10 @@ class _Storages:
         self.budget = Budget(size)
         self.known: dict[str, Storage] = {}
 
-    def __call__(self, reference: object) -> Storage:
+    def __call__(self, reference: object) -> Storage | ForeignClass:
+        match reference:  # the legacy format refers to classes of networks as well
+            case ("module", ForeignClass() as kind, _file, _source):
+                return kind
         dtype, key, count = _reference(reference)
         size = count * dtype.itemsize
         if key not in self.known:

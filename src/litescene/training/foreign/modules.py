@@ -49,25 +49,26 @@ def state_of(module: ForeignModule) -> dict[str, Tensor]:
 
     """
     found: dict[str, Tensor] = {}
-    _collect(module, "", 0, found)
+    visited = 0
+    waiting = [("", module, 0)]
+    while waiting:
+        prefix, part, depth = waiting.pop()
+        visited += 1
+        if depth > _DEEPEST:
+            raise CheckpointError(f"its modules are nested deeper than {_DEEPEST}")
+        if visited + len(found) > _MOST:
+            raise CheckpointError(f"it has more than {_MOST:,} modules and weights")
+        for kind in ("_parameters", "_buffers"):
+            for name, value in _named(part, kind).items():
+                if isinstance(value, Tensor):
+                    found[f"{prefix}{name}"] = value
+        for name, child in _named(part, "_modules").items():
+            if isinstance(child, ForeignModule):
+                waiting.append((f"{prefix}{name}.", child, depth + 1))
     return found
 
 
-def _collect(module: ForeignModule, prefix: str, depth: int, found: dict[str, Tensor]) -> None:
-    if depth > _DEEPEST:
-        raise CheckpointError(f"its modules are nested deeper than {_DEEPEST}")
-    for kind in ("_parameters", "_buffers"):
-        for name, value in _part(module, kind).items():
-            if isinstance(value, Tensor):
-                found[f"{prefix}{name}"] = value
-    for name, child in _part(module, "_modules").items():
-        if isinstance(child, ForeignModule):
-            _collect(child, f"{prefix}{name}.", depth + 1, found)
-        if len(found) > _MOST:
-            raise CheckpointError(f"it has more than {_MOST:,} weights")
-
-
-def _part(module: ForeignModule, kind: str) -> dict[Any, Any]:
+def _named(module: ForeignModule, kind: str) -> dict[Any, Any]:
     part = module.attributes.get(kind, {})
     if not isinstance(part, dict):
         raise CheckpointError(f"its {module.name[:60]} has no {kind} as networks have them")

@@ -93,7 +93,7 @@ def _no_storage(reference: object) -> Storage:
 class TensorValues:
     """The allow-list; `storage` makes a storage for a reference, `size` is that of the file."""
 
-    def __init__(self, size: int, storage: Callable[[object], Storage] = _no_storage) -> None:
+    def __init__(self, size: int, storage: Callable[[object], object] = _no_storage) -> None:
         self.budget = Budget(4 * size)  # text to bytes to array is three copies of one number
         self.referred = storage
         numpy_cores = ("numpy.core", "numpy._core")
