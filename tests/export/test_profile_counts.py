@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from litescene.export import profile
+from litescene.export.focus import FORMS
 from litescene.models import create_model
 
 
@@ -22,6 +23,19 @@ def test_parameters_are_the_trainable_ones_with_both_vectors_of_the_norm() -> No
     assert profile(block, (64, 64)).parameters == 928
     block[1].weight.requires_grad_(False)
     assert profile(block, (64, 64)).parameters == 896
+
+
+def test_focus_and_the_six_by_six_convolution_cost_what_the_article_reports() -> None:
+    # Article: convolution 928 parameters, Focus 3,520; and of the authors of YOLOv5 for batch 16 at
+    # 640×640 with 64 channels, by thop: 7,040 parameters and 23.07 GFLOPs for both rows alike.
+    assert profile(FORMS["3×3, stride 2"](32), (640, 640)).parameters == 928
+    assert profile(FORMS["Focus: 4 slices, 3×3"](32), (640, 640)).parameters == 3520
+    for name in ("Focus: 4 slices, 3×3", "6×6, stride 2"):
+        counts = profile(FORMS[name](64), (640, 640))
+        assert counts.parameters == 7040
+        assert 16 * counts.macs == 11_324_620_800
+        assert 16 * counts.norm_operations == 209_715_200
+        assert round(16 * counts.flops_with_norms / 1e9, 2) == 23.07
 
 
 def test_groups_transposed_and_linear_layers_follow_their_closed_forms() -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from litescene.cli.bench_focus import bench_focus
 from litescene.cli.options import Engine, Protocol, Results
 from litescene.cli.progress import keeps, progress
 from litescene.cli.table import format_table, number
@@ -33,6 +34,7 @@ EXAMPLES = (
     "litescene bench segmentation",
     "litescene bench segmentation --json speed.json --picture front.svg",
     "litescene bench segmentation --models 'pp_liteseg_*' --models enet --size 640x360",
+    "litescene bench focus --json focus.json",
 )
 SMALLEST = 64
 CLASSES = 11
@@ -43,8 +45,16 @@ HEAD = ("network", "mean IoU", "M params", "GMACs", "MB", "memory MB", "runtime 
 
 
 def command(
-    task: Annotated[Literal["segmentation"], typer.Argument(help="segmentation")],
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the frames")] = "480x360",
+    task: Annotated[
+        Literal["segmentation", "focus"],
+        typer.Argument(help="segmentation: every network; focus: the stem of YOLOv5"),
+    ],
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="WIDTHxHEIGHT of the frames; 480x360, for focus 640x640", show_default=False
+        ),
+    ] = None,
     models: Annotated[
         list[str] | None,
         typer.Option(help="only networks whose name fits; may be repeated", show_default=False),
@@ -71,7 +81,9 @@ def command(
         bool, typer.Option("--again", help="measure also what the record already holds")
     ] = False,
 ) -> int:
-    """Measure speed, size and memory of every registered network (needs the extra `train`).
+    """Measure speed, size and memory of every registered segmentation network, or Focus.
+
+    Needs the extra `train`.
 
     Networks take turns (A B C A B C ...) in groups of six; of each turn of three runs the first
     is not timed. The times are of a frame to its labels at one size: through the bundle with the
@@ -84,14 +96,23 @@ def command(
     after Ctrl-C the same command goes on. A whole record in --json, of any machine or version, is
     printed and drawn with the accuracies of now. The last record stays in the cache folder for
     `litescene pick`. Accuracies are those of the results of training.
+
+    `focus` repeats an experiment on YOLOv5's stem: Focus against one convolution of 6×6 and one of
+    3×3, counted and timed in PyTorch, forward and in training. It takes --size, --threads,
+    --rounds and --json.
     """
     if not installed("torch"):
         raise MissingExtraError("measuring networks against PyTorch", "train")
+    if task == "focus":
+        if models or picture or again or engine != "auto":
+            raise InputError("bench focus takes --size, --threads, --rounds and --json only")
+        bench_focus(_size(size or "640x640"), threads or default_threads(), rounds, json_file)
+        return 0
     names = _names(models)
     trained = trained_by(protocol, task, results)
     if picture is not None:
         _check_picture(picture, any(name in trained for name in names), protocol, results)
-    conditions = _conditions(_size(size), engine, threads or default_threads(), rounds)
+    conditions = _conditions(_size(size or "480x360"), engine, threads or default_threads(), rounds)
     record = _record(conditions, names, json_file, again)
     missing = [name for name in names if again or name not in record.networks]
     if len(missing) < len(names):

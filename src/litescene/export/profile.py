@@ -3,7 +3,8 @@
 Convention (the one of the published counts that the project compares with): parameters are the
 trainable ones; MACs are the multiply-accumulates of convolutions, transposed convolutions and
 linear layers at batch 1 in evaluation, without biases, batch norms, activations, pooling,
-interpolation and products of attention. One MAC is two FLOPs.
+interpolation and products of attention. One MAC is two FLOPs. Batch norms are counted apart, two
+operations for each of their outputs, for counts that include them (thop's).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from litescene.export.graph import planes_of
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -41,11 +43,18 @@ class Profile:
     parameters: int
     macs: int
     layers: tuple[Layer, ...] = field(default=(), repr=False)
+    norm_operations: int = field(default=0, repr=False)
+    """Two per output of a batch norm."""
 
     @property
     def flops(self) -> int:
         """Two per multiply-accumulate."""
         return 2 * self.macs
+
+    @property
+    def flops_with_norms(self) -> int:
+        """As thop's figures are usually doubled: multiply-accumulates and operations of norms."""
+        return 2 * (self.macs + self.norm_operations)
 
 
 def profile(model: nn.Module, size: tuple[int, ...], channels: int | None = None) -> Profile:
@@ -59,6 +68,10 @@ def profile(model: nn.Module, size: tuple[int, ...], channels: int | None = None
     planes = planes_of(model) if channels is None else channels
     names = {module: name for name, module in model.named_modules()}
     layers: dict[str, Layer] = {}
+    norms: list[int] = []
+
+    def count_norm(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        norms.append(2 * output.numel())
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         name = names[module]
@@ -70,6 +83,7 @@ def profile(model: nn.Module, size: tuple[int, ...], channels: int | None = None
 
     counted = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
     hooks = [m.register_forward_hook(count) for m in model.modules() if isinstance(m, counted)]
+    hooks += [m.register_forward_hook(count_norm) for m in model.modules() if isinstance(m, _NORMS)]
     was_training = model.training
     reference = next(model.parameters(), torch.empty(0))
     try:
@@ -80,7 +94,7 @@ def profile(model: nn.Module, size: tuple[int, ...], channels: int | None = None
         for hook in hooks:
             hook.remove()
     macs = sum(layer.macs for layer in layers.values())
-    return Profile(_trainable(model), macs, tuple(layers.values()))
+    return Profile(_trainable(model), macs, tuple(layers.values()), sum(norms))
 
 
 def _trainable(module: nn.Module) -> int:
