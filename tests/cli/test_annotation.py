@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,83 @@ def test_detect_writes_one_line_of_objects_per_frame(
             (o["class"], o["box"]) for o in expected
         ]
     assert sum(len(line["objects"]) for line in lines) > 0
+
+
+def test_tracked_objects_keep_their_ids_in_all_formats(
+    call: Any, pictures: Path, detector_file: Path, place: Path
+) -> None:
+    for index in (1, 2):  # nothing moves
+        (pictures / f"p{index}.png").write_bytes((pictures / "p0.png").read_bytes())
+    words = ("detect", pictures, "--model", detector_file, "--engine", "onnxruntime", "--out", "o",
+             "--score", "0.9")  # fmt: skip
+    ended = call(*words, "--track", "--format", "coco", "--format", "mot")
+    assert ended.code == 0, ended.err
+    lines = [json.loads(x) for x in (place / "o/detections.jsonl").read_text().splitlines()]
+    boxes: list[dict[int, list[float]]] = [
+        {o["id"]: o["box"] for o in line["objects"] if o["id"] >= 0} for line in lines
+    ]
+    assert not boxes[0]
+    assert len(boxes[1]) > 3
+    stayed = [boxes[2].get(identity) == box for identity, box in boxes[1].items()]
+    assert np.mean(stayed) > 0.9
+    whole = json.loads((place / "o/detections_coco.json").read_text())
+    assert [image["file_name"] for image in whole["images"]] == ["p0", "p1", "p2"]
+    flat = [(line["frame"], o) for line in lines for o in line["objects"]]
+    names = {c["id"]: c["name"] for c in whole["categories"]}
+    mot = [x.split(",") for x in (place / "o/detections_mot.txt").read_text().splitlines()]
+    assert len(flat) == len(whole["annotations"]) == len(mot) > 3
+    for (frame, o), a, m in zip(flat, whole["annotations"], mot, strict=True):
+        x1, y1, x2, y2 = o["box"]
+        box = [x1, y1, x2 - x1, y2 - y1]
+        assert (a["image_id"], names[a["category_id"]]) == (frame, o["class"])
+        assert a["bbox"] == pytest.approx(box, abs=0.03)
+        assert a.get("track_id", -1) == o["id"]
+        assert int(m[0]) == frame + 1
+        assert int(m[1]) == (o["id"] + 1 if o["id"] >= 0 else -1)
+        assert [float(v) for v in m[2:6]] == pytest.approx(box, abs=0.03)
+    assert call(*words).code == 0
+    assert not (place / "o/detections_mot.txt").exists(), "of the time before"
+    assert "id" not in (place / "o/detections.jsonl").read_text()
+
+
+def test_thresholds_and_suppression_are_the_users(
+    call: Any, picture: Path, detector_file: Path, place: Path
+) -> None:
+    def found(*words: str) -> list[dict[str, Any]]:
+        ended = call("detect", picture, "--model", detector_file, "--engine", "onnxruntime", *words)
+        assert ended.code == 0, ended.err
+        objects: list[dict[str, Any]] = json.loads((place / "scene_detections.jsonl").read_text())[
+            "objects"
+        ]
+        return objects
+
+    plain = found()
+    assert found("--score", "0.8") == [o for o in plain if o["score"] > 0.8]
+    strict = ("--score", "0.2", "--iou", "0.1")
+
+    def overlapping(objects: list[dict[str, Any]]) -> set[bool]:
+        """Whether pairs of boxes that overlap by more than the threshold are of one class."""
+        boxes = np.array([o["box"] for o in objects])
+        low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        common = np.clip(high - low, 0, None).prod(2)
+        area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+        over = common > 0.15 * (area[:, None] + area[None] - common)
+        pairs = np.argwhere(np.triu(over, 1))
+        return {objects[i]["class"] == objects[j]["class"] for i, j in pairs}
+
+    # boxes are clipped to the picture after suppression, hence 0.1 and 0.15
+    inside = [o for o in found(*strict) if min(o["box"][:2]) > 0]
+    assert overlapping(inside) <= {False}
+    assert overlapping(found("--score", "0.2")) == {False, True}
+    every = [o for o in found(*strict, "--suppression", "all") if min(o["box"][:2]) > 0]
+    assert overlapping(every) == set()
+    soft = found("--suppression", "soft")
+    assert soft[0] == plain[0]
+    assert all(a["score"] >= b["score"] > 0.3 for a, b in pairwise(soft))
+    ended = call("detect", picture, "--model", detector_file, "--score", "2")
+    assert ended.code == 2
+    assert "--score" in ended.err
 
 
 def test_detect_of_one_picture_names_its_files_after_it(

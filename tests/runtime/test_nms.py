@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from litescene.runtime.nms import decode, suppress
+from litescene.runtime.nms import decode, suppress, suppress_softly
 from tiny_bundles import ANCHORS
 
 STRIDES = (8, 16, 32)
@@ -111,6 +111,41 @@ def test_boxes_are_those_of_the_original_detector(
     want = cases[f"nms_{case}_{picture}"]
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, atol=1e-3)
+
+
+def reference_soft(rows: np.ndarray, score: float, sigma: float, agnostic: bool) -> np.ndarray:
+    """Figure 2 of the paper, in float64: the best box is taken, and lowers the others' scores."""
+    waiting = [row.astype(np.float64) for row in rows]
+    kept: list[np.ndarray] = []
+    while waiting:
+        best = max(range(len(waiting)), key=lambda i: waiting[i][4])
+        box = waiting.pop(best)
+        if box[4] <= score:
+            break
+        kept.append(box)
+        for row in waiting:
+            if agnostic or row[5] == box[5]:
+                row[4] *= np.exp(-(_iou(box, row) ** 2) / sigma)
+    return np.array(kept).reshape(-1, 6)
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+@pytest.mark.parametrize("sigma", [0.1, 0.5])
+def test_soft_suppression_is_the_papers(agnostic: bool, sigma: float) -> None:
+    rng = np.random.default_rng(3)
+    corner = rng.uniform(0, 60, (150, 2))
+    sides, scores = rng.uniform(10, 60, (150, 2)), rng.uniform(0.1, 1, (150, 1))
+    rows = np.hstack([corner, corner + sides, scores, rng.integers(0, 3, (150, 1))])
+    given = rows.astype(np.float32)
+    before = given.copy()
+    got = suppress_softly(given, 0.3, sigma=sigma, agnostic=agnostic)
+    want = reference_soft(given, 0.3, sigma, agnostic)
+    assert 3 < len(want) < 100
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    np.testing.assert_array_equal(given, before)
+    assert len(suppress_softly(given, 0.0, limit=4)) == 4
+    with pytest.raises(ValueError, match="sigma"):
+        suppress_softly(given, 0.3, sigma=0)
 
 
 def test_at_most_three_hundred_boxes_are_given_best_first() -> None:

@@ -9,22 +9,37 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import litescene
+from litescene.core import Detections, Frame
 from litescene.media.atomic import write_atomic
 from litescene.media.pictures import PICTURE_SUFFIXES
 from litescene.media.sources import DEFAULT_RATE, Source, open_source
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
-from litescene.runtime.detection import Detector
+from litescene.runtime.detection import Detector, stated_score
+from litescene.runtime.nms import Suppression
+from litescene.runtime.predictor import open_bundle
 from litescene.runtime.records import BoxRecords, LabelRecords, Overlay, Records
 from litescene.runtime.segmentation import Segmenter
 from litescene.runtime.stopping import StopSignals
 from litescene.runtime.stream import BoundedStream
+
+
+class Tracker(Protocol):
+    """Joins the objects of frames; `scene.ObjectTracker` is one."""
+
+    low: float
+    """Score from which detections are of use to it."""
+
+    def update(self, detections: Detections, time: float) -> Detections:
+        """Detections of a frame at `time` seconds, with ids."""
+        ...
+
 
 OnFrame = Callable[[int, int | None], None]
 """Called after each frame with the frames done and how many to expect (None: unknown)."""
@@ -63,7 +78,8 @@ def segment_source(
     work, Ctrl-C and SIGTERM too, the files written so far are whole.
     """
     job = _Job("segment", source, out, limit, on_frame)
-    return _annotate(job, Segmenter(model, engine), LabelRecords)
+    segmenter = Segmenter(model, engine)
+    return _annotate(job, segmenter, segmenter, LabelRecords)
 
 
 def detect_source(
@@ -74,10 +90,44 @@ def detect_source(
     engine: str = "auto",
     limit: int | None = None,
     on_frame: OnFrame | None = None,
+    score: float | None = None,
+    iou: float | None = None,
+    suppression: Suppression = "class",
+    formats: Sequence[str] = (),
+    tracking: Callable[[float], Tracker] | None = None,
 ) -> Annotation:
-    """Find the objects of every frame of `source`; everything else as `segment_source`."""
+    """Find the objects of every frame of `source`; everything else as `segment_source`.
+
+    Args:
+        source: see `segment_source`; so are `out`, `model`, `engine`, `limit` and `on_frame`.
+        out: see there.
+        model: see there.
+        engine: see there.
+        limit: see there.
+        on_frame: see there.
+        score: least score, 0 to 1, instead of the bundle's.
+        iou: overlap from which a box suppresses another, instead of the bundle's.
+        suppression: see `Detector`.
+        formats: files to write beside `detections.jsonl`: `coco`, `mot`.
+        tracking: makes a tracker for objects from a score on, e.g.
+            `lambda score: scene.ObjectTracker(high=score)`; without it objects have no ids.
+    """
     job = _Job("detect", source, out, limit, on_frame)
-    return _annotate(job, Detector(model, engine), BoxRecords)
+    bundle = open_bundle(model, "detection")
+    least = stated_score(bundle.contract) if score is None else score
+    tracker = None if tracking is None else tracking(least)
+    detector = Detector(
+        bundle, engine, score=least if tracker is None else tracker.low, iou=iou,
+        suppression=suppression,
+    )  # fmt: skip
+
+    def detect(frame: Frame) -> Detections:
+        found = detector(frame)
+        return found if tracker is None else tracker.update(found, frame.time)
+
+    return _annotate(
+        job, detector, detect, BoxRecords, formats=formats, tracked=tracker is not None
+    )
 
 
 def result_folder(source: str | Path, verb: str) -> Path:
@@ -128,7 +178,13 @@ class _Clock:
         return {stage: round(ms / max(self.frames, 1), 3) for stage, ms in self.spent.items()}
 
 
-def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -> Annotation:
+def _annotate(
+    job: _Job,
+    predictor: Segmenter | Detector,
+    predict: Callable[[Frame], Any],
+    kind: type[Records],
+    **options: Any,
+) -> Annotation:
     folder, single, clock, complete = job.folder, job.single, _Clock(), False
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
@@ -136,13 +192,13 @@ def _annotate(job: _Job, predictor: Segmenter | Detector, kind: type[Records]) -
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
         if not single:
             kind.prepare(folder, Path(job.source))
-        records = stack.enter_context(kind(folder, single))
+        records = stack.enter_context(kind(folder, single, **options))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
         frames = stack.enter_context(BoundedStream(source, live=source.live))
         try:
             for frame in signals.until_stopped(frames):
                 clock.lap("read")
-                result = predictor(frame)
+                result = predict(frame)
                 clock.lap("predict")
                 picture = records.add(frame, result)
                 clock.lap("results")

@@ -14,7 +14,13 @@ from litescene.core.results import Detections
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Outputs
 from litescene.runtime.letterbox import Letterbox
-from litescene.runtime.nms import announce_compilation, decode, suppress
+from litescene.runtime.nms import (
+    Suppression,
+    announce_compilation,
+    decode,
+    suppress,
+    suppress_softly,
+)
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
 
 DEFAULT_SCORE, DEFAULT_IOU = 0.45, 0.5
@@ -34,6 +40,8 @@ class Detector:
         score: least score, 0 to 1, instead of the bundle's.
         iou: overlap from which a box suppresses another one of its class.
         multi_label: give a box every class above `score`, as precision-recall curves want it.
+        suppression: `class`: boxes suppress worse ones of their class; `all`: of any class;
+            `soft`: they lower the scores of those of their class (see `nms`), whatever `iou`.
 
     """
 
@@ -47,6 +55,7 @@ class Detector:
         score: float | None = None,
         iou: float | None = None,
         multi_label: bool = False,
+        suppression: Suppression = "class",
     ) -> None:
         self.bundle = open_bundle(bundle, "detection")
         self.contract = self.bundle.contract
@@ -60,6 +69,7 @@ class Detector:
         self.score = stated_score(self.contract) if score is None else score
         self.iou = stated_iou(self.contract) if iou is None else iou
         self._multi_label = multi_label
+        self._suppression: Suppression = suppression
         self._engine = LazyEngine(self.bundle, engine, threads, self._agreement)
         announce_compilation()
 
@@ -78,7 +88,9 @@ class Detector:
         image = as_image(picture)
         box = self.plan(image)
         heads = [head[0] for head in self._engine.run(box.apply(image)[None])]
-        rows = find_boxes(heads, self.contract, self.score, self.iou, self._multi_label)
+        rows = find_boxes(
+            heads, self.contract, self.score, self.iou, self._multi_label, self._suppression
+        )
         boxes = box.to_picture(rows[:, :4])
         seen = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         return Detections(
@@ -105,11 +117,18 @@ def stated_iou(contract: Contract) -> float:
 
 
 def find_boxes(
-    heads: Outputs, contract: Contract, score: float, iou: float, multi_label: bool = False
+    heads: Outputs,
+    contract: Contract,
+    score: float,
+    iou: float,
+    multi_label: bool = False,
+    suppression: Suppression = "class",
 ) -> NDArray[np.float32]:
     """Head maps of one picture to n×6 rows x1, y1, x2, y2 (input pixels), score, class."""
     rows = decode(heads, contract.anchors, contract.strides, score, multi_label=multi_label)
-    return suppress(rows, iou)
+    if suppression == "soft":
+        return suppress_softly(rows, score)
+    return suppress(rows, iou, agnostic=suppression == "all")
 
 
 def box_agreement(

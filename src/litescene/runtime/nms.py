@@ -6,6 +6,9 @@ before the sigmoid. With s = sigmoid(t), stride p and anchor (aw, ah) in pixels:
     x = (2 s_x - 0.5 + column) p    w = (2 s_w)² aw    score = s_objectness · s_class
     y = (2 s_y - 0.5 + row) p       h = (2 s_h)² ah
 
+Soft suppression (Bodla et al., "Soft-NMS", ICCV 2017) lowers the score of what overlaps a better
+box, by exp(-IoU²/σ), instead of dropping it.
+
 Objectness is compared with the threshold before the sigmoid, so that almost all cells cost one
 comparison. Order of rows: level, anchor, row, column; suppression is greedy by score (equal
 scores in row order), within a class.
@@ -15,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numba import njit
@@ -24,6 +28,12 @@ from litescene.runtime.kernels import announce
 
 MAX_CANDIDATES = 30_000
 MAX_BOXES = 300
+
+SIGMA = 0.5
+"""Of soft suppression, the paper's value."""
+
+Suppression = Literal["class", "all", "soft"]
+"""Boxes suppress others of their class, of all classes, or softly those of their class."""
 
 Anchors = Sequence[Sequence[tuple[float, float]]]
 
@@ -76,6 +86,34 @@ def suppress(
     order = np.argsort(-rows[:, 4], kind="stable")[:MAX_CANDIDATES]
     ranked = np.ascontiguousarray(rows[order], np.float32)
     return np.asarray(ranked[_keep(ranked, iou, agnostic, limit)])
+
+
+def suppress_softly(
+    rows: NDArray[np.float32],
+    score: float,
+    *,
+    sigma: float = SIGMA,
+    agnostic: bool = False,
+    limit: int = MAX_BOXES,
+) -> NDArray[np.float32]:
+    """Soft non-maximum suppression.
+
+    Args:
+        rows: n×6 as `decode` gives them; only the best `MAX_CANDIDATES` are considered.
+        score: a box goes when its lowered score is not above this.
+        sigma: how fast scores fall with the overlap, above 0.
+        agnostic: boxes of different classes lower each other's scores too.
+        limit: at most so many boxes.
+
+    Returns:
+        The rows that stay with their lowered scores, best first.
+
+    """
+    if sigma <= 0.0:
+        raise ValueError(f"sigma is above 0, not {sigma}")
+    order = np.argsort(-rows[:, 4], kind="stable")[:MAX_CANDIDATES]
+    ranked = np.array(rows[order], np.float32, order="C")
+    return np.asarray(ranked[_fade(ranked, score, sigma, agnostic, limit)])
 
 
 def announce_compilation() -> None:
@@ -149,6 +187,43 @@ def _write_box(raw, anchor, column, row, stride, out):  # type: ignore[no-untype
 
 
 @njit(cache=True, nogil=True)
+def _overlap(box, other):  # type: ignore[no-untyped-def]
+    """Area that two boxes share, and that of both."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    if width <= 0.0 or height <= 0.0:
+        return 0.0, 1.0
+    common = width * height
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return common, area + (other[2] - other[0]) * (other[3] - other[1]) - common
+
+
+@njit(cache=True, nogil=True)
+def _fade(rows, score, sigma, agnostic, limit):  # type: ignore[no-untyped-def]
+    """Indices of the boxes that stay, best first; the scores in `rows` are lowered."""
+    total = len(rows)
+    kept = np.empty(min(limit, total), np.int64)
+    waiting = np.ones(total, np.bool_)
+    n = 0
+    while n < len(kept):
+        best = -1
+        for i in range(total):
+            if waiting[i] and rows[i, 4] > score and (best < 0 or rows[i, 4] > rows[best, 4]):
+                best = i
+        if best < 0:
+            break
+        waiting[best] = False
+        kept[n] = best
+        n += 1
+        for i in range(total):
+            if waiting[i] and (agnostic or rows[i, 5] == rows[best, 5]):
+                common, union = _overlap(rows[best], rows[i])
+                if common > 0.0:
+                    rows[i, 4] *= math.exp(-((common / union) ** 2) / sigma)
+    return kept[:n]
+
+
+@njit(cache=True, nogil=True)
 def _keep(rows, iou, agnostic, limit):  # type: ignore[no-untyped-def]
     """Indices of the boxes that stay, in order."""
     kept = np.empty(min(limit, len(rows)), np.int64)
@@ -157,18 +232,12 @@ def _keep(rows, iou, agnostic, limit):  # type: ignore[no-untyped-def]
         if n == len(kept):
             break
         box = rows[i]
-        area = (box[2] - box[0]) * (box[3] - box[1])
         alive = True
         for j in range(n):
             other = rows[kept[j]]
             if not agnostic and other[5] != box[5]:
                 continue
-            width = min(box[2], other[2]) - max(box[0], other[0])
-            height = min(box[3], other[3]) - max(box[1], other[1])
-            if width <= 0.0 or height <= 0.0:
-                continue
-            common = width * height
-            union = area + (other[2] - other[0]) * (other[3] - other[1]) - common
+            common, union = _overlap(box, other)
             if common > iou * union:
                 alive = False
                 break

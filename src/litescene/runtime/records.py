@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from litescene.core import Detections, Frame, Image, SegmentationMap
 from litescene.media.atomic import write_atomic
+from litescene.media.box_files import BoxFile, CocoFile, MotFile
 from litescene.media.frame_names import FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
@@ -94,30 +97,61 @@ class LabelRecords(Records):
         return f"{LABELS}/{name}.png"
 
 
+class BoxFormat(StrEnum):
+    """Files beside the lines of JSON; see `media.box_files`."""
+
+    COCO = "coco"
+    MOT = "mot"
+
+
 class BoxRecords(Records):
-    """One line of JSON per frame: index, time, name, and the objects."""
+    """One line of JSON per frame: index, time, name, and the objects; and files in `formats`.
 
-    kept = ResultFiles("detect", fixed=("detections.jsonl",))
+    `tracked` says whether objects have ids.
+    """
 
-    def __init__(self, folder: Path, single: str) -> None:
+    kept = ResultFiles(
+        "detect", fixed=("detections.jsonl", "detections_coco.json", "detections_mot.txt")
+    )
+
+    def __init__(
+        self,
+        folder: Path,
+        single: str,
+        formats: Sequence[str] = (),
+        tracked: bool = False,
+    ) -> None:
         super().__init__(folder, single)
-        self.files = [f"{single}_detections.jsonl" if single else self.kept.fixed[0]]
-        self._lines = JsonLines(folder / self.files[0])
+        lines, coco, mot = (f"{single}_{n}" if single else n for n in self.kept.fixed)
+        others: dict[BoxFormat, tuple[str, Callable[[Path], BoxFile]]] = {
+            BoxFormat.COCO: (coco, CocoFile),
+            BoxFormat.MOT: (mot, MotFile),
+        }
+        chosen = [others[BoxFormat(name)] for name in dict.fromkeys(formats)]
+        self.files = [lines, *(name for name, _ in chosen)]
+        self._tracked = tracked
+        self._lines = JsonLines(folder / lines)
+        self._others: list[BoxFile] = [kind(folder / name) for name, kind in chosen]
         self._counts: dict[str, int] = {}
 
     def add(self, frame: Frame, result: Detections) -> Image:
         """Write a line; the overlay has the boxes."""
         objects = result.to_dict()
         for record in objects:
-            del record["id"]  # nothing is tracked here
+            if not self._tracked:
+                del record["id"]
             self._counts[record["class"]] = self._counts.get(record["class"], 0) + 1
         line = {"frame": frame.index, "time": round(frame.time, 6), "name": frame.name}
         self._lines.add({**line, "objects": objects})
+        for other in self._others:
+            other.add(frame, result)
         return draw_detections(frame.image.copy(), result)
 
     def close(self) -> None:
-        """Close the lines."""
+        """Close the files."""
         self._lines.close()
+        for other in self._others:
+            other.close()
 
     def facts(self) -> dict[str, Any]:
         """Objects found per class, summed over the frames."""
