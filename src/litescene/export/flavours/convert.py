@@ -1,0 +1,216 @@
+"""A bundle to the files of another runtime, run on the spot and compared with the bundle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from litescene.core import BundleError, Contract, Image, MissingExtraError, ParityError
+from litescene.core.contract import TaskName
+from litescene.export.flavours.finishing import Finish, finished
+from litescene.export.flavours.plain_graph import INPUT, Graph, plain_graph, shape_of
+from litescene.export.flavours.targets import TARGETS, Planes, Run, Target
+from litescene.export.parity import draw_picture, exact_engines, fit
+from litescene.export.reference import decoded
+from litescene.media.atomic import write_atomic
+from litescene.runtime.bundle import Bundle
+from litescene.runtime.detection import find_boxes
+from litescene.runtime.letterbox import PAD_VALUE, Letterbox
+
+_DRAWN = 3
+"""Drawn pictures that always join the comparison."""
+_OUTPUTS: dict[TaskName, str] = {
+    "segmentation": "logits N×C×h×w at the head's stride; resize bilinearly, take the largest",
+    "classification": "logits N×C; the softmax gives probabilities",
+    "restoration": "N×3×(f·H)×(f·W) from 0 to 1",
+    "detection": "",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """What was written, and how far it is from the bundle in float32."""
+
+    folder: Path
+    files: tuple[str, ...]
+    difference: float
+    """The largest, as a share of the largest output."""
+    absolute: float
+    """The largest, as it is."""
+    pictures: int
+    boxes: int | None = None
+    """Boxes in these pictures, where suppression is inside; 0 compares nothing of it."""
+
+
+def convert(
+    bundle: Bundle,
+    flavour: str,
+    folder: str | Path,
+    size: tuple[int, int] | None = None,
+    *,
+    finish: Finish = "heads",
+    open_sizes: bool = False,
+    pictures: Sequence[Image] = (),
+) -> Converted:
+    """Write a bundle in another runtime's format, run it there, and compare.
+
+    Args:
+        bundle: a float32 bundle.
+        flavour: one of `TARGETS`.
+        folder: for the files, which are named after the bundle, and NAME.json, which says what an
+            application has to know of input, outputs and classes.
+        size: height and width of the input; by default the trained ones. Multiples of the stride.
+        finish: how much of a detector's last steps is inside, see `finishing`.
+        open_sizes: leave batch, height and width open.
+        pictures: real ones that join the comparison.
+
+    Raises:
+        BundleError: the format cannot hold the network, or what was asked for.
+        ParityError: the runtime computes something else; no file is left.
+        MissingExtraError: the runtime's packages are not installed.
+        OutputError: a file cannot be written.
+
+    """
+    target = _target(flavour)
+    contract, name = bundle.contract, bundle.name
+    size = size or contract.size
+    _check(bundle, flavour, target, size, finish, open_sizes)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = finished(plain_graph(bundle, None if open_sizes else size), contract, finish)
+    files = target.files(name)
+    target.write(model, folder, name)
+    seen = [_seen(p, size, contract) for p in (*map(draw_picture, range(_DRAWN)), *pictures)]
+    try:
+        run = target.load(folder, name, model)
+        absolute, largest, rows = _compared(run, bundle, finish, seen)
+    except BaseException:
+        _remove(folder, files)
+        raise
+    share = absolute / max(largest, 1e-12)
+    if not share <= target.tolerance:
+        _remove(folder, files)
+        raise ParityError(
+            f"{flavour} computes something else: its outputs differ by {share:.2g} of the largest, "
+            f"and {target.tolerance:g} is allowed; nothing was written"
+        )
+    boxes = rows if finish == "boxes" else None
+    compared = {"pictures": len(seen), "largest_difference": float(f"{share:.3g}")}
+    facts = _facts(bundle, model, finish) | {
+        "compared": compared | ({} if boxes is None else {"boxes": boxes})
+    }
+    write_atomic(folder / f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    return Converted(folder, (*files, f"{name}.json"), share, absolute, len(seen), boxes)
+
+
+def _target(flavour: str) -> Target:
+    if flavour not in TARGETS:
+        raise BundleError(f"there is no flavour '{flavour}'; there are {', '.join(TARGETS)}")
+    target = TARGETS[flavour]
+    if target.missing():
+        raise MissingExtraError(f"the flavour {flavour} ({', '.join(target.missing())})", "deploy")
+    return target
+
+
+def _check(
+    bundle: Bundle, flavour: str, target: Target, size: tuple[int, int], finish: Finish, wide: bool
+) -> None:
+    detects, stride = bundle.contract.task == "detection", bundle.contract.stride
+    if finish != "heads" and not (detects and target.finishes):
+        able = ", ".join(n for n, t in TARGETS.items() if t.finishes)
+        raise BundleError(f"{finish} inside the graph is for detectors as {able}, not {flavour}")
+    if wide and not target.open_sizes:
+        raise BundleError(f"{flavour} takes one size; leave --dynamic out")
+    if detects and any(side < stride or side % stride for side in size):
+        raise BundleError(f"a detector's size is a multiple of {stride}, not {size[0]}×{size[1]}")
+
+
+def _seen(picture: Image, size: tuple[int, int], contract: Contract) -> Image:
+    """A picture at the input's size, as the network is shown it."""
+    if contract.task == "detection":
+        shape = picture.shape[0], picture.shape[1]
+        return Letterbox.plan(shape, size, stride=contract.stride, auto=False).apply(picture)
+    return fit(picture, size)
+
+
+def _compared(
+    run: Run, bundle: Bundle, finish: Finish, seen: list[Image]
+) -> tuple[float, float, int]:
+    """Largest difference to the bundle, its largest output, and rows, over all pictures."""
+    engine = exact_engines(bundle)[0]
+    absolute = largest = 0.0
+    rows = 0
+    for picture in seen:
+        planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)
+        wanted = _expected([np.array(o) for o in engine.run(picture[None])], bundle, finish)
+        for want, have in zip(wanted, run(planes), strict=True):
+            if want.size != have.size:
+                raise ParityError(f"an output has {have.shape} numbers instead of {want.shape}")
+            found = _ordered(have) if finish == "boxes" else have.reshape(want.shape)
+            if not np.isfinite(found).all():
+                raise ParityError("an output is not finite")
+            absolute = max(absolute, float(np.abs(found - want).max(initial=0)))
+            largest = max(largest, float(np.abs(want).max(initial=0)))
+            rows += len(want)
+    return absolute, largest, rows
+
+
+def _expected(heads: list[Planes], bundle: Bundle, finish: Finish) -> list[Planes]:
+    """What the outputs have to be: the bundle's, or what the runtime or PyTorch make of them."""
+    contract = bundle.contract
+    if finish == "heads":
+        return heads
+    if finish == "boxes":
+        score, iou = contract.thresholds["score"], contract.thresholds["iou"]
+        rows = find_boxes([head[0] for head in heads], contract, score, iou)
+        return [_ordered(np.hstack([np.zeros((len(rows), 1), np.float32), rows]))]
+    corners = decoded([torch.from_numpy(head[0]) for head in heads], contract).numpy()
+    low, high = corners[:, :2], corners[:, 2:4]
+    rows = np.hstack([(low + high) / 2, high - low, corners[:, 4:]])
+    return [rows[None].astype(np.float32)]
+
+
+def _ordered(boxes: Planes) -> Planes:
+    """Boxes by score, which runtimes give in an order of their own."""
+    return boxes[np.argsort(-boxes[:, 5], kind="stable")]
+
+
+def _remove(folder: Path, files: Sequence[str]) -> None:
+    for file in files:
+        (folder / file).unlink(missing_ok=True)
+
+
+def _facts(bundle: Bundle, model: Graph, finish: Finish) -> dict[str, Any]:
+    """What an application has to know."""
+    contract = bundle.contract
+    facts: dict[str, Any] = {
+        "name": bundle.name,
+        "task": contract.task,
+        "system": contract.system,
+        "classes": list(contract.taxonomy.names),
+        "colors": [list(c) for c in contract.taxonomy.colors],
+        "input": {
+            "name": INPUT,
+            "shape": list(shape_of(model.graph.input[0])),
+            "values": "float32 planes red, green, blue from 0 to 255; normalised inside",
+        },
+        "outputs": [{"name": o.name, "shape": list(shape_of(o))} for o in model.graph.output],
+    }
+    if contract.task == "detection":
+        facts |= {
+            "finish": finish,
+            "letterbox": {"value": PAD_VALUE, "stride": contract.stride},
+            "anchors": [[list(size) for size in level] for level in contract.anchors],
+            "strides": list(contract.strides),
+            "thresholds": dict(contract.thresholds),
+        }
+    else:
+        facts["meaning"] = _OUTPUTS[contract.task]
+        facts["align_corners"] = contract.align_corners
+    return facts | {"license": contract.license, "bundle": bundle.digest}
