@@ -76,6 +76,8 @@ def broken_rules(model: Graph) -> list[str]:
     return found
 
 
+_NEW_ATTRIBUTES = {"allowzero", "training_mode"}
+"""Of Reshape and BatchNormalization; 0 in networks for inference, which is how it always was."""
 _REFUSED = {
     *("Shape", "Gather", "GatherND", "Range", "NonMaxSuppression", "Loop", "If", "Where", "Expand"),
     *("HardSwish", "GreaterOrEqual", "Cast", "ConstantOfShape"),
@@ -101,8 +103,8 @@ def _complete_resizes(graph: Any, constants: dict[str, Any]) -> None:
 
 
 def _as_before(node: Any, constants: dict[str, Any]) -> Any:
-    if node.op_type == "Reshape":  # whether 0 means nothing, which was never so
-        kept = [a for a in node.attribute if a.name != "allowzero"]
+    kept = [a for a in node.attribute if a.name not in _NEW_ATTRIBUTES]
+    if len(kept) < len(node.attribute):
         del node.attribute[:]
         node.attribute.extend(kept)
     attribute = _ATTRIBUTES.get(node.op_type)
