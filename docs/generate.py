@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed` (likewise) or `imports` (from the tables of official
-names).
+section each if it is there), `pooling_speed` and `flavours` (likewise) or `imports` (from the
+tables of official names).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from options import options
 from poolings import TASKS, poolings
 from speed import pooling_speed
 
+from flavours import flavours
+
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
 BENCH = "bench_segmentation"
 ABLATION = "pp_liteseg_ablation"
@@ -34,6 +36,7 @@ OPTIONS = "segmentation_options"
 POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
 SPEED = "pooling_speed"
+FLAVOURS = "flavours"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -56,6 +59,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "poolings": lambda: poolings(RESULTS),
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
+        "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -144,7 +148,7 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED
+        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED, FLAVOURS
         if "metrics" not in record and name not in own:
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")

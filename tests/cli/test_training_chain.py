@@ -107,3 +107,25 @@ def test_a_folder_that_is_no_run_and_a_file_that_is_no_checkpoint_are_one_line(
         ended = call(*words)
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert not (place / "x.onnx").exists()
+
+
+def test_a_shipped_bundle_becomes_the_files_of_another_runtime(call: Any, place: Path) -> None:
+    words = ("export", "yolov5_lite_e", "-o", "board", "--size", "64x96")
+    ended = call(*words, "--to", "tengine")
+    assert ended.code == 0, ended.err
+    assert sorted(p.name for p in (place / "board").iterdir()) == [
+        "yolov5_lite_e.json", "yolov5_lite_e.onnx",
+    ]  # fmt: skip
+    assert "largest difference to the bundle, of 3 pictures" in ended.out
+    ended = call(*words, "--to", "onnx", "--finish", "boxes")
+    assert ended.code == 0, ended.err
+    assert "no picture held an object" in ended.out
+    for more, said in (
+        ((), "for other formats"),
+        (("--to", "mnn", "--dynamic"), "takes one size"),
+        (("--to", "ncnn", "--finish", "rows"), "not ncnn"),
+        (("--to", "tflite"), "--to"),
+    ):
+        ended = call(*words, *more)
+        assert ended.code == 2, more
+        assert said in ended.err

@@ -218,6 +218,22 @@ def test_lowered_operators_compute_the_same() -> None:
     np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
 
 
+def test_a_size_that_no_factor_hits_is_kept(tmp_path: Path) -> None:
+    import onnxruntime
+
+    for wanted in (13, 23, 45, 89):  # 23/6 and the like are no float32
+        nodes = [helper.make_node("Resize", [INPUT, "", "", "sizes"], ["y"], mode="linear")]
+        model = graph(
+            nodes, {"sizes": np.array([1, 4, wanted, 2 * wanted])}, [1, 4, wanted, 2 * wanted]
+        )
+        x = np.random.default_rng(0).normal(size=(1, 4, 6, 8)).astype(np.float32)
+        one, other = (
+            onnxruntime.InferenceSession(m.SerializeToString(), providers=["CPUExecutionProvider"])
+            .run(None, {INPUT: x})[0] for m in (model, lowered(model))
+        )  # fmt: skip
+        np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-5)
+
+
 def test_rules_name_what_old_converters_misread() -> None:
     sliced = helper.make_node("Slice", [INPUT, "from", "to", "axes", "steps"], ["y"], "picks")
     constants = {"from": np.array([0]), "to": np.array([6]), "axes": np.array([2]),

@@ -95,11 +95,19 @@ def _complete_resizes(graph: Any, constants: dict[str, Any]) -> None:
             sizes, shape = constants.get(node.input[3]), shapes.get(node.input[0])
             if sizes is None or shape is None:
                 raise BundleError(f"the sizes of {node.name} are not known beforehand")
-            factors = np.asarray(sizes, np.float32) / np.asarray(shape, np.float32)
+            factors = np.array([_factor(*pair) for pair in zip(sizes, shape, strict=True)])
             node.input[2] = f"{node.output[0]}_factors"
             graph.initializer.append(constant(node.input[2], factors))
             del node.input[3]
         node.input[1] = "no_region"
+
+
+def _factor(wanted: int, given: int) -> np.float32:
+    """The float32 nearest to wanted/given with which rounding down gives `wanted`."""
+    factor = np.float32(wanted) / np.float32(given)
+    while given * float(factor) < wanted:  # runtimes round the product in either precision
+        factor = np.nextafter(factor, np.float32(np.inf))
+    return np.float32(factor)
 
 
 def _as_before(node: Any, constants: dict[str, Any]) -> Any:
