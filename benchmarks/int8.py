@@ -17,14 +17,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litescene.cli.quantize import spread
 from litescene.core import SegmentationMap
 from litescene.core.provenance import provenance
 from litescene.data.segmentation import open_segmentation
 from litescene.export import quantize
 from litescene.export.parity import draw_picture, fit
 from litescene.export.timing import Job, runtime_path, take_turns
-from litescene.media import open_source, write_atomic
+from litescene.media import write_atomic
+from litescene.media.picture_samples import sample_pictures
 from litescene.runtime import Bundle, Segmenter, default_threads
 from litescene.runtime.benchmark import Spread
 from litescene.runtime.catalog import find
@@ -66,8 +66,7 @@ def measure(name: str, data: str, rounds: int) -> dict[str, Any]:
     exact = find(name)
     train = open_segmentation(data, "train").pairs[0][0].parent
     with tempfile.TemporaryDirectory(prefix="litescene-int8-") as folder:
-        with open_source(str(train)) as source:
-            images = spread(source, PICTURES)
+        images = sample_pictures(str(train), PICTURES)
         rough = quantize(exact, Path(folder) / "int8.onnx", images)
     bundles = {"float32": exact, "int8": rough}
     return {

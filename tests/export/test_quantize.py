@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -11,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from litescene.cli.quantize import spread
+from litescene.cli import main
 from litescene.core import BundleError, InputError
 from litescene.export import quantize
 from litescene.export.parity import draw_picture
-from litescene.media.sources import open_source
+from litescene.media.picture_samples import sample_pictures
 from litescene.metrics import ConfusionMatrix
 from litescene.runtime import Bundle, Segmenter, write_metadata
 from litescene.runtime.catalog import shipped
@@ -98,23 +99,13 @@ def test_what_cannot_be_quantised_is_refused(
     assert [p.name for p in tmp_path.glob("*.onnx")] == ["int8.onnx"]
 
 
-def test_pictures_are_taken_from_all_over_a_folder(tmp_path: Path) -> None:
-    for i in range(10):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((8, 8, 3), i, np.uint8))
-    with open_source(str(tmp_path)) as source:
-        assert [int(image[0, 0, 0]) for image in spread(source, 3)] == [0, 3, 6]
-    with open_source(str(tmp_path)) as source:
-        assert len(spread(source, 64)) == 10
-
-
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_shipped_segmenter_keeps_its_accuracy_in_int8(
     tmp_path: Path, data_set: DataSet
 ) -> None:
     camvid = data_set("camvid")
-    with open_source(str(camvid / "train")) as source:
-        images = spread(source, 48)
+    images = sample_pictures(str(camvid / "train"), 48)
     exact = shipped()["pp_liteseg_t"].open()
     made = quantize(exact, tmp_path / "int8.onnx", images)
     assert len(made.model) < 0.3 * len(exact.model)
@@ -127,3 +118,23 @@ def test_the_shipped_segmenter_keeps_its_accuracy_in_int8(
             matrix.add(segmenter(path).labels, np.where(labels == 11, 255, labels).astype(np.uint8))
         matrices.append(matrix.to_dict()["mean_iou"])
     assert abs(matrices[0] - matrices[1]) < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_shipped_detector_loses_at_most_a_point_in_int8(
+    tmp_path: Path, data_set: DataSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signs = data_set("road_signs")
+    out = tmp_path / "int8.onnx"
+    words = ["quantize", "yolov5_lite_s", "-o", str(out), "--pictures", str(signs / "images")]
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--limit", "48", "--data", f"voc:{signs}"])
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    line = next(line for line in said.splitlines() if line.startswith("ap50 on"))
+    before, after = (float(part) for part in re.findall(r": (0\.\d+) in|, (0\.\d+) in", line)
+                     for part in part if part)  # fmt: skip
+    assert before > 0.75
+    assert after > before - 0.01
+    assert "warning: int8 loses" not in said

@@ -80,7 +80,7 @@ def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) ->
     from litescene.runtime.catalog import find
 
     bundle = find(name)
-    used, metrics = _MEASURES[bundle.contract.task](bundle, data, split, engine, report)
+    used, metrics = measured(bundle, data, split, engine, report)
     return {"engine": used, "digest": bundle.digest, "metrics": metrics}
 
 
@@ -139,6 +139,11 @@ _MEASURES: dict[TaskName, Callable[[Bundle, str, str, str, Report], Measured]] =
     "classification": _classification,
     "restoration": _restoration,
 }
+
+
+def measured(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+    """The accuracy of a bundle on labelled data, by the metrics of its task."""
+    return _MEASURES[bundle.contract.task](bundle, data, split, engine, report)
 
 
 def _labelled(data: str, split: str, report: Report) -> Iterator[tuple[Image, SegmentationMap]]:

@@ -58,7 +58,7 @@ def command(
     pictures: Annotated[
         str | None,
         typer.Option(
-            help=f"folder or glob; its first {PROOF_PICTURES} pictures join the proof",
+            help=f"folder, glob or video; {PROOF_PICTURES} of its pictures join the proof",
             show_default=False,
         ),
     ] = None,
@@ -111,10 +111,9 @@ def command(
 def _images(pictures: str | None) -> list[Image]:
     if pictures is None:
         return []
-    from litescene.media.sources import open_source
+    from litescene.media.picture_samples import sample_pictures
 
-    with open_source(pictures, limit=PROOF_PICTURES) as source:
-        return [frame.image for frame in source]
+    return sample_pictures(pictures, PROOF_PICTURES)
 
 
 def _bundle(checkpoint: Path, out: Path, images: list[Image], license_name: str) -> Bundle:

@@ -95,7 +95,8 @@ def _complete_resizes(graph: Any, constants: dict[str, Any]) -> None:
             sizes, shape = constants.get(node.input[3]), shapes.get(node.input[0])
             if sizes is None or shape is None:
                 raise BundleError(f"the sizes of {node.name} are not known beforehand")
-            factors = np.array([_factor(*pair) for pair in zip(sizes, shape, strict=True)])
+            sides = zip(map(int, sizes), map(int, shape), strict=True)
+            factors = np.array([_factor(wanted, given) for wanted, given in sides])
             node.input[2] = f"{node.output[0]}_factors"
             graph.initializer.append(constant(node.input[2], factors))
             del node.input[3]

@@ -1,0 +1,48 @@
+"""Some pictures of a folder, glob or video, for calibration and proofs."""
+
+from __future__ import annotations
+
+import glob
+from itertools import islice
+from pathlib import Path
+
+from litescene.core import Image, SourceError
+from litescene.media.picture_source import find_pictures
+from litescene.media.pictures import PICTURE_SUFFIXES, read_picture
+from litescene.media.sources import open_source
+
+
+def sample_pictures(spec: str, count: int) -> list[Image]:
+    """At most `count` pictures from all over a source, RGB uint8.
+
+    Args:
+        spec: a picture, folder or glob of pictures, which may differ in size; or what
+            `open_source` opens. Where a source does not say its length, its first frames.
+        count: how many, from 1.
+
+    Raises:
+        SourceError: there is no such source, or no picture in it can be read.
+
+    """
+    path = Path(spec).expanduser()
+    if path.is_dir() or glob.has_magic(spec) or path.suffix.lower() in PICTURE_SUFFIXES:
+        return _read(find_pictures(spec), spec, count)
+    with open_source(spec) as source:
+        step = max((source.frame_count or count) // count, 1)
+        return list(islice((f.image for f in source if f.index % step == 0), count))
+
+
+def _read(paths: list[Path], spec: str, count: int) -> list[Image]:
+    """Readable ones among every so-manieth path."""
+    pictures: list[Image] = []
+    reason = ""
+    for path in paths[:: max(len(paths) // count, 1)]:
+        if len(pictures) == count:
+            break
+        try:
+            pictures.append(read_picture(path))
+        except SourceError as error:
+            reason = reason or str(error)
+    if not pictures:
+        raise SourceError(f"{spec}: none of its pictures can be read: {reason}")
+    return pictures
