@@ -13,8 +13,10 @@ from tiny_task import BATCHES, TinyTask, tiny_recipe
 from torch import Tensor
 
 from litescene.core import DivergedError, OutputError, RecipeError
-from litescene.training import loop
+from litescene.training import RunFolder, loop
+from litescene.training.comparison import is_finished
 from litescene.training.loop import Progress, Trainer
+from litescene.training.schedule import learning_rate_factor
 from litescene.training.tasks.base import made_ahead, own_steps
 
 
@@ -156,3 +158,46 @@ def test_the_next_group_is_made_while_the_present_one_is_used() -> None:
     ahead.close()
     assert set(made) <= {0, 1, 2, 3}
     assert {0, 1} <= set(made)
+
+
+@pytest.mark.parametrize("together", [2, 3, 5, 8])
+def test_accumulated_batches_make_the_step_of_their_union(tmp_path: Path, together: int) -> None:
+    trainer = Trainer(tiny_recipe(epochs=1, accumulate=together), tmp_path / "run")
+    start = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.start()
+    # by hand: plain PyTorch on the mean loss of each group, with the trainer's learning rates
+    network = torch.nn.Linear(2, 1)
+    network.load_state_dict(start)
+    recipe = trainer.recipe
+    momentum = recipe.optimizer.momentum
+    optimizer = torch.optim.SGD(network.parameters(), lr=1, momentum=momentum, nesterov=True)
+    generators = [torch.Generator().manual_seed(i) for i in range(BATCHES)]
+    batches = [torch.randn(4, 2, generator=generator) for generator in generators]
+    for first in range(0, BATCHES, together):
+        group = batches[first : first + together]
+        last = first + len(group) - 1
+        rate = learning_rate_factor(recipe.schedule, last / BATCHES, recipe.epochs)
+        optimizer.param_groups[0]["lr"] = recipe.optimizer.lr * rate
+        optimizer.zero_grad()
+        whole = torch.cat(group)
+        (network(whole)[:, 0] - whole.sum(1)).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip_norm or 1e9)
+        optimizer.step()
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(trainer.network.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_patience_ends_a_run_that_grows_no_better_and_it_stays_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.1, 0.5, 0.4, 0.6, 0.3, 0.5, 0.2, 0.9])
+    monkeypatch.setattr(TinyTask, "evaluate", lambda self, model: {"score": next(scores)})
+    recipe = tiny_recipe(epochs=8, evaluate_every=1, patience=2)
+    trainer = Trainer(recipe, tmp_path / "run")
+    trainer.start()
+    assert (trainer.counters.epoch, trainer.counters.best_epoch) == (6, 4)
+    assert [e["epoch"] for e in trainer.counters.log if "stopped" in e] == [6]
+    assert is_finished(RunFolder(tmp_path / "run"))
+    again = Trainer(recipe, tmp_path / "run")
+    again.resume()
+    assert again.counters.epoch == 6

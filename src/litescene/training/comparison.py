@@ -98,7 +98,8 @@ def is_finished(folder: RunFolder) -> bool:
     if not file.exists():
         return False
     card = json.loads(file.read_text("utf-8"))
-    return bool(card["result"]["epoch"] == card["recipe"]["epochs"])
+    result = card["result"]
+    return bool(result["epoch"] == card["recipe"]["epochs"] or result.get("stopped"))
 
 
 def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:

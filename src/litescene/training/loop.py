@@ -148,8 +148,20 @@ class Trainer:
 
     def _run(self) -> None:
         with shown_in_tensorboard(self.folder.path, self.counters.log, self.is_first) as show:
-            while self.counters.epoch < self.recipe.epochs:
+            while self.counters.epoch < self.recipe.epochs and not self._stopped:
                 show(self._epoch())
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether the run ended because it grew no better."""
+        return bool(self.counters.log) and bool(self.counters.log[-1].get("stopped"))
+
+    def _has_stalled(self) -> bool:
+        """Whether this evaluation, which is no better, exhausts the patience."""
+        counters, patience = self.counters, self.recipe.patience
+        evaluated = [e["epoch"] for e in counters.log if self.task.metric in e]
+        since = sum(epoch > counters.best_epoch for epoch in evaluated) + 1
+        return 0 < patience <= since
 
     def _epoch(self) -> dict[str, Any]:
         counters, started = self.counters, time.monotonic()
@@ -164,6 +176,8 @@ class Trainer:
             better = metrics[self.task.metric] > counters.best
             if better:
                 counters.best, counters.best_epoch = metrics[self.task.metric], counters.epoch
+            elif self._has_stalled():
+                record["stopped"] = True
         counters.seconds += time.monotonic() - started
         record["seconds"] = round(counters.seconds, 1)
         self._by_the_first(lambda: self._commit(record, better))
@@ -198,15 +212,27 @@ class Trainer:
             with fabric.autocast():
                 losses = task.losses(self.model, batch)
             values = {name: float(value.detach()) for name, value in losses.items()}
-            fabric.backward(losses["loss"])
-            self._check({**values, "the gradient": self._clipped_norm()}, epoch, step)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            self.average.update(self.network)
+            share, ends = self._share_of_step(step)
+            with fabric.no_backward_sync(self.model, enabled=not ends):
+                fabric.backward(losses["loss"] * share if share < 1 else losses["loss"])
+            if ends:
+                self._check({**values, "the gradient": self._clipped_norm()}, epoch, step)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+                self.average.update(self.network)
+            else:
+                self._check(values, epoch, step)
             for name, value in values.items():
                 sums[name] = sums.get(name, 0.0) + value
             self._report(epoch, step + 1, steps, {n: s / (step + 1) for n, s in sums.items()})
         return {name: total / steps for name, total in sums.items()}
+
+    def _share_of_step(self, batch: int) -> tuple[float, bool]:
+        """A batch's share of the gradient of its step, and whether the step is made after it."""
+        together = self.recipe.accumulate
+        first = batch // together * together
+        last = min(first + together, self.steps) - 1
+        return 1 / (last - first + 1), batch == last
 
     def _clipped_norm(self) -> float:
         """Norm of the gradient; one above the recipe's limit, if it sets one, is cut to it."""

@@ -110,12 +110,16 @@ class Recipe(Section):
     model: ModelSection
     epochs: int = Field(gt=0)
     batch_size: int = Field(gt=0)
+    accumulate: int = Field(1, gt=0)
+    """Batches whose mean gradient makes a step; the last ones of an epoch may be fewer."""
     seed: int = 0
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     ema: EmaSection = EmaSection()
     precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
     evaluate_every: int = Field(5, gt=0)
+    patience: int = Field(0, ge=0)
+    """Evaluations without a better one after which a run ends; 0: it goes on to its last epoch."""
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
