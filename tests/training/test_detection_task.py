@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from litescene.core import RecipeError
 from litescene.data.detection import open_detection
+from litescene.training import load_model
+from litescene.training.loop import Trainer
 from litescene.training.recipe import load_recipe, recipe_from_dict
 from litescene.training.tasks.detection import DetectionTask, detect_picture, evaluate_detection
 
@@ -205,3 +207,37 @@ def test_the_shipped_recipes_are_valid(name: str) -> None:
     assert recipe.model.name == name
     assert [s.epoch for s in settings.stages] == sorted(s.epoch for s in settings.stages)
     assert settings.stages[-1].epoch < recipe.epochs
+
+
+def test_anchors_are_fitted_where_the_networks_own_meet_too_few_boxes(
+    shapes: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = make_task(shapes, anchors="auto")
+    assert plain.recipe.model.options == {}, "squares of 24 to 40 pixels meet COCO's anchors"
+    for split in ("train", "val"):
+        file = shapes / "annotations" / f"{split}.json"
+        whole = json.loads(file.read_text())
+        for entry in whole["annotations"]:
+            x, y, side, _ = entry["bbox"]
+            entry["bbox"] = [x, y, side, 2.5]  # as flat as no anchor
+        more = [{**e, "id": 100 + e["id"]} for e in whole["annotations"]]
+        file.write_text(json.dumps({**whole, "annotations": whole["annotations"] + more}))
+    with caplog.at_level("INFO", logger="litescene"):
+        task = make_task(shapes, anchors="auto")
+    assert "fitted ones 100.0 %" in caplog.text
+    model: Any = task.build_model()
+    sizes = np.array(model.anchors)
+    assert sizes.shape == (3, 3, 2)
+    assert (sizes[..., 0] > 4 * sizes[..., 1]).all()
+    again = DetectionTask(task.recipe, CPU)
+    assert again.recipe == task.recipe
+    trainer = Trainer(task.recipe.model_copy(update={"epochs": 1}), tmp_path / "run")
+    trainer.start()
+    loaded, card = load_model(tmp_path / "run" / "last.safetensors")
+    assert np.array_equal(np.array(card["model"]["options"]["anchors"]), sizes)
+    assert np.array_equal(np.array(loaded.anchors), sizes)
+    few = json.loads((shapes / "annotations/train.json").read_text())
+    few["annotations"] = few["annotations"][:3]
+    (shapes / "annotations/train.json").write_text(json.dumps(few))
+    with pytest.raises(RecipeError, match="9 anchors need as many boxes"):
+        make_task(shapes, anchors="auto")

@@ -79,6 +79,14 @@ class DetectionMix:
     def __len__(self) -> int:
         return len(self.tiles)
 
+    def box_sizes(self, side: int) -> NDArray[np.float64]:
+        """Widths and heights n×2 of all single objects, in pictures fitted into side×side."""
+        sizes = [
+            (t.boxes[~t.crowd, 2:] - t.boxes[~t.crowd, :2]) * (side / max(t.image.shape[:2]))
+            for t in self.tiles
+        ]
+        return np.concatenate(sizes).astype(np.float64)
+
     def _draw(self, count: int, g: np.random.Generator) -> list[Tile]:
         found = np.searchsorted(self.cumulative, g.random(count), side="right")
         return [self.tiles[min(int(i), len(self.tiles) - 1)] for i in found]

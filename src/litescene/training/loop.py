@@ -98,6 +98,7 @@ class Trainer:
         self.fabric.launch()
         torch.manual_seed(recipe.seed)
         self.task = create_task(recipe, self.fabric.device)
+        self.recipe = recipe = self.task.recipe
         self.steps = _steps_together(self.task, recipe, self.fabric.world_size)
         network = self.task.build_model()
         self.left_random: list[str] = []

@@ -32,6 +32,8 @@ class Task(Protocol):
     """
 
     metric: str
+    recipe: Recipe
+    """As given, with what the data decide filled in (fitted anchors)."""
 
     def build_model(self) -> nn.Module:
         """The network with its initial weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from litescene.core import STREET_OBJECTS, Detections, Image, RecipeError, Taxonomy
+from litescene.data.anchors import ENOUGH, fit_anchors, possible_recall
 from litescene.data.box_transforms import letterbox
 from litescene.data.detection import DetectionData, open_detection
 from litescene.data.detection_mix import DetectionMix
@@ -28,6 +30,8 @@ from litescene.training.recipe import (
     validated,
 )
 from litescene.training.tasks.base import build_network, made_ahead, optimizer_groups, own_steps
+
+log = logging.getLogger("litescene")
 
 SCORE, IOU = 0.001, 0.6
 """Thresholds of the evaluation, as published: nearly everything, for the whole curve."""
@@ -61,6 +65,8 @@ class DetectionSettings(Section):
     size: int = Field(ge=64, multiple_of=32)
     """Side of the square that pictures are fitted into for evaluation and use."""
     scale: tuple[float, float] = (0.5, 1.5)
+    anchors: Literal["network", "auto"] = "network"
+    """The network's own, or fitted to the training boxes where its own meet too few of them."""
     flip: float = Field(0.5, ge=0, le=1)
     hsv: tuple[float, float, float] = (0.015, 0.7, 0.4)
 
@@ -117,6 +123,34 @@ class DetectionTask:
         options = MosaicOptions(s.scale, s.flip, s.hsv)
         self.mix = DetectionMix(sources, [x.weight for x in s.train], longest, options)
         self._losses: dict[int, YoloLoss] = {}
+        if s.anchors == "auto" and "anchors" not in recipe.model.options:
+            self.recipe = self._with_fitted_anchors()
+
+    def _with_fitted_anchors(self) -> Recipe:
+        """The recipe with anchors among the network's options, if its own meet too few boxes."""
+        network: Any = self.build_model()
+        own = np.array([size for level in network.anchors for size in level], np.float64)
+        sizes = self.mix.box_sizes(self.settings.size)
+        before = possible_recall(sizes, own)
+        if before >= ENOUGH:
+            return self.recipe
+        try:
+            fitted = fit_anchors(sizes, len(own), self.recipe.seed)
+        except ValueError as error:
+            raise RecipeError(f"[detection].anchors = 'auto': {error}") from error
+        after = possible_recall(sizes, fitted)
+        log.info(
+            "anchors: the network's meet %.1f %% of the boxes, fitted ones %.1f %%",
+            100 * before, 100 * after,
+        )  # fmt: skip
+        if after <= before:
+            return self.recipe
+        levels = np.round(fitted, 1).reshape(*np.array(network.anchors).shape).tolist()
+        model = self.recipe.model
+        options = {**model.options, "anchors": levels}
+        return self.recipe.model_copy(
+            update={"model": model.model_copy(update={"options": options})}
+        )
 
     def build_model(self) -> nn.Module:
         """The recipe's network for the taxonomy's classes."""
