@@ -217,7 +217,7 @@ def test_models_shows_what_training_reached(call: Any, place: Path) -> None:
     (place / "results/segmentation/pp_liteseg_b.json").write_text(text)
     words = ("models", "--task", "segmentation", "--results", "results")
     (line,) = [x for x in call(*words).out.splitlines() if x.startswith("pp_liteseg_b")]
-    assert line.split()[1:4] == ["0.615", "-", "0.700"]
+    assert line.split()[1:5] == ["0.615", "-", "-", "0.700"]
     listed = {e["name"]: e["trained"] for e in json.loads(call(*words, "--json").out)["networks"]}
     assert listed["pp_liteseg_b"] == {COMMON: 0.615, "long": 0.7}
     assert listed["pp_liteseg_t"] == {}

@@ -20,6 +20,7 @@ CLASSES = 5
 WITHOUT = {
     "contextnet", "dilation_mobilenet", "fast_scnn", "laddernet", "laddernet_l3f16", "resnet3d_18",
     "rtseg", "skipnet_mobilenet", "unet_mobilenet",
+    "yolov5_lite_c",
     "edsr_light_x2", "edsr_light_x4", "unet_interpolation",
 }  # fmt: skip
 """Networks that do not pool over windows; those of restoration choose theirs by their options."""

@@ -30,7 +30,7 @@ def recipe(task: str, name: str, **options: Any) -> Recipe:
         ("segmentation", "yolov5_lite_e", {}, r"model\.name = 'yolov5_lite_e' is .* detection"),
         ("detection", "yolov5_lite_e", {"num_classes": 80}, r"num_classes = 80, but .* 11 classes"),
         ("detection", "yolov5_lite_e", {"attention": "spatial"}, r"unknown key 'attention'; known"),
-        ("detection", "pp_liteseg_t", {}, "choose one of yolov5_lite_e, yolov5_lite_s"),
+        ("detection", "pp_liteseg_t", {}, "choose one of yolov5_lite_c, yolov5_lite_e"),
     ],
 )
 def test_what_does_not_fit_is_named(

@@ -119,7 +119,8 @@ def _print_networks(networks: list[dict[str, Any]], with_task: bool) -> None:
         for row, network in zip(rows, networks, strict=True):
             row.insert(1, network["task"])
     print(format_table(head, rows))
-    print(f"\nmean IoU by the recipes {', '.join(PROTOCOLS.values())}, and the best by another one")
+    print(f"\nmean IoU by the recipes {', '.join(PROTOCOLS.values())}")
+    print("and, as own, the best by another one")
 
 
 def _reached(network: dict[str, Any]) -> list[str]:
