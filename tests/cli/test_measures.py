@@ -13,7 +13,7 @@ import pytest
 
 import litescene
 from litescene.core import CAMVID, Contract, Trajectory
-from litescene.core.trained import COMMON
+from litescene.core.trained import BRIEF, COMMON, SHORT
 from litescene.media.trajectory_files import write_tum
 from litescene.models import list_models
 from litescene.runtime import write_metadata
@@ -217,10 +217,16 @@ def test_models_shows_what_training_reached(call: Any, place: Path) -> None:
     (place / "results/segmentation/pp_liteseg_b.json").write_text(text)
     words = ("models", "--task", "segmentation", "--results", "results")
     (line,) = [x for x in call(*words).out.splitlines() if x.startswith("pp_liteseg_b")]
-    assert line.split()[1:5] == ["0.615", "-", "-", "0.700"]
+    assert line.split()[1:4] == ["0.615", "-", "0.700"]
     listed = {e["name"]: e["trained"] for e in json.loads(call(*words, "--json").out)["networks"]}
     assert listed["pp_liteseg_b"] == {COMMON: 0.615, "long": 0.7}
     assert listed["pp_liteseg_t"] == {}
+    for name, protocols in (("enet", {BRIEF: 0.4}), ("cgnet", {BRIEF: 0.4, SHORT: 0.5})):
+        plain = [{"protocol": p, "mean_iou": v} for p, v in protocols.items()]
+        text = json.dumps({"name": name, "runs": plain})
+        (place / f"results/segmentation/{name}.json").write_text(text)
+    cells = {line.split()[0]: line.split() for line in call(*words).out.splitlines() if line}
+    assert [cells[name][2] for name in ("enet", "cgnet")] == ["0.400*", "0.500"]
 
 
 def test_models_names_every_network_in_lines_that_fit_a_terminal(call: Any) -> None:

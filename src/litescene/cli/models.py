@@ -13,7 +13,7 @@ from litescene.cli.options import JsonSwitch, Results
 from litescene.cli.table import format_table, number
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
-from litescene.core.trained import PROTOCOLS, RESULTS, trained_runs
+from litescene.core.trained import BRIEF, COMMON, RESULTS, SHORT, trained_runs
 from litescene.runtime.catalog import ShippedBundle, shipped
 from litescene.runtime.engines import installed
 
@@ -112,22 +112,23 @@ def _print_bundles(bundles: list[dict[str, Any]]) -> None:
 
 def _print_networks(networks: list[dict[str, Any]], with_task: bool) -> None:
     print("Networks, for recipes and `litescene.models.create_model`:")
-    head = ["name", *PROTOCOLS, "own", "M params", "size", "paper"]
+    head = ["name", "common", "short", "own", "M params", "size", "paper"]
     rows = [[n["name"], *_reached(n), _parameters(n), _size(n), n["paper"]] for n in networks]
     if with_task:
         head.insert(1, "task")
         for row, network in zip(rows, networks, strict=True):
             row.insert(1, network["task"])
     print(format_table(head, rows))
-    print(f"\nmean IoU by the recipes {', '.join(PROTOCOLS.values())}")
-    print("and, as own, the best by another one")
+    print(f"\nmean IoU by the recipes {COMMON} and {SHORT} (with * {BRIEF}),")
+    print("and the best by another one")
 
 
 def _reached(network: dict[str, Any]) -> list[str]:
-    """Mean IoU by each protocol of the comparison, and the best by any other recipe."""
+    """Mean IoU by the common recipe, by its short or brief form, and the best by any other."""
     others = dict(network["trained"])
-    compared = [number(others.pop(protocol, None)) for protocol in PROTOCOLS.values()]
-    return [*compared, number(max(others.values(), default=None))]
+    common, short, brief = (others.pop(name, None) for name in (COMMON, SHORT, BRIEF))
+    less = f"{number(brief)}*" if short is None and brief is not None else number(short)
+    return [number(common), less, number(max(others.values(), default=None))]
 
 
 def _layers(name: str, as_json: bool) -> None:
