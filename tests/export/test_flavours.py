@@ -14,7 +14,7 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from litescene.core import STREET_OBJECTS, BundleError, MissingExtraError, ParityError
+from litescene.core import BundleError, MissingExtraError, ParityError, Taxonomy, distinct_colors
 from litescene.export import contract_of, to_onnx
 from litescene.export.flavours import TARGETS, convert
 from litescene.export.flavours.opset11 import OPSET, broken_rules, lowered
@@ -29,7 +29,7 @@ from litescene.runtime.letterbox import Letterbox
 from litescene.synth import Street
 
 SIZE = (96, 160)
-FACTS = {"taxonomy": STREET_OBJECTS.to_dict(), "size": SIZE}
+ELEVEN = Taxonomy("eleven", tuple(f"class{i}" for i in range(11)), distinct_colors(11))
 
 
 def bundle_of(name: str, task: str) -> tuple[Any, Bundle]:
@@ -41,11 +41,8 @@ def bundle_of(name: str, task: str) -> tuple[Any, Bundle]:
         for _ in range(3):  # batch norms that have seen pictures
             model(input_spec_of(model).normalised(torch.from_numpy(pictures).float()))
     model.eval()
-    card = {**FACTS, "task": task, "model": {"name": name}}
-    taxonomy = {**FACTS["taxonomy"]} | {"name": "eleven"}
-    taxonomy["names"] = [f"class{i}" for i in range(11)]
-    taxonomy["colors"] = [[i, i, i] for i in range(11)]
-    contract = contract_of(model, card | {"taxonomy": taxonomy})
+    facts = {"task": task, "size": SIZE, "taxonomy": ELEVEN.to_dict()}
+    contract = contract_of(model, {**facts, "model": {"name": name}})
     return model, Bundle.from_bytes(write_metadata(to_onnx(model), contract), name)
 
 

@@ -2,8 +2,8 @@
 
 The article that introduced YOLOv5-Lite argues by parameters and operations that Focus (slices of
 every second pixel, then a 3×3 convolution) costs four times a 3×3 convolution with stride 2; the
-authors of YOLOv5 measured later that it equals one 6×6 convolution with stride 2, which every
-device computes faster. Here the three stand side by side: counted, and timed in turn in PyTorch,
+authors of YOLOv5 later took one 6×6 convolution with stride 2 instead, which computes the same.
+Here the three stand side by side: counted, and timed in turn in PyTorch,
 forward alone and in training with the gradients.
 """
 

@@ -8,9 +8,7 @@ Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CV
 of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels understands.
 
 The last convolutions of a detector stay floating point: one of their maps holds places, sizes and
-scores, whose ranges differ widely, so one scale for all of it leaves few steps to each. Measured on
-the val split of road_signs with YOLOv5-Lite-s: AP50 0.8256 in float32, 0.8067 with all in int8,
-0.8226 with float32 heads.
+scores, whose ranges differ widely, so one scale for all of it leaves few steps to each.
 
 Integers cannot pass the proof of an export, so what they change is measured instead: the share
 of decisions in common with the float32 bundle, on pictures that the calibration did not see.

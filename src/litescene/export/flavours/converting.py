@@ -25,11 +25,10 @@ from litescene.runtime.letterbox import PAD_VALUE, Letterbox
 
 _DRAWN = 3
 """Drawn pictures that always join the comparison."""
-_OUTPUTS: dict[TaskName, str] = {
+_OUTPUTS: dict[TaskName, str] = {  # of a detector anchors and strides say it
     "segmentation": "logits N×C×h×w at the head's stride; resize bilinearly, take the largest",
     "classification": "logits N×C; the softmax gives probabilities",
     "restoration": "N×3×(f·H)×(f·W) from 0 to 1",
-    "detection": "",
 }
 
 
