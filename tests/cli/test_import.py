@@ -40,7 +40,25 @@ def test_what_cannot_be_imported_is_one_line(call: Any, place: Path) -> None:
     for options in (("--classes", "nowhere"), ("--size", "9x9"), ("-o", "out.onnx")):
         ended = call("import", "espnet_c_p2q3", "x.pth", "-o", "out.safetensors", *options)
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    for words, said in {
+        ("espnet_c_p2q3", "x.pth", "--pictures", "."): "--pictures belongs to the import of a bun",
+        ("yolov5_lite_e", "--size", "320x320"): "--size belongs to the import of a file of the",
+        ("espnet_c_p2q3",): "no shipped model 'espnet_c_p2q3'",
+    }.items():
+        ended = call("import", *words, "-o", "out.safetensors")
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+        assert said in ended.err
     assert not list(place.glob("out*"))
+
+
+@pytest.mark.slow
+def test_a_shipped_detector_is_trained_on(call: Any, place: Path) -> None:
+    imported = call("import", "yolov5_lite_e", "-o", "e.safetensors")
+    assert imported.code == 0, imported.err
+    assert "8 classes (street8), 320×320" in imported.out
+    model, card = load_model(place / "e.safetensors")
+    assert card["recovered"]["pictures"] == 16
+    assert not model.training
 
 
 @pytest.mark.slow

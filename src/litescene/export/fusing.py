@@ -43,15 +43,19 @@ def fuse(model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Ten
     for layer in list(fused.modules()):
         if isinstance(layer, Deployable):
             _replace(fused, layer, layer.deployed())
-    for convolution, norm in _pairs(fused, run, example.double()):
+    for convolution, norm in norms_behind(fused, run, example.double()):
         _fold(convolution, norm)
         _replace(fused, norm, nn.Identity())
     return fused.float()
 
 
-def _pairs(
+def norms_behind(
     model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Tensor
 ) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """The batch norms that take what a convolution gives, each with it, where both are used once.
+
+    Observed while `run(model, example)` computes the network once; arguments as of `fuse`.
+    """
     made: list[tuple[Tensor, nn.Conv2d]] = []
     uses: dict[nn.Module, int] = {}
     pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
