@@ -1,9 +1,11 @@
-"""A bundle in int8 against the same in float32: size, accuracy on CamVid val, time of a frame.
+"""A bundle in int8 against the same in float32: size, accuracy on validation data, time.
 
     python benchmarks/int8.py pp_liteseg_t --json benchmarks/results/int8_pp_liteseg_t.json
+    python benchmarks/int8.py yolov5_lite_s --json benchmarks/results/int8_yolov5_lite_s.json
 
-The scales are calibrated on pictures from all over CamVid's train split. Engines take turns
-(A B C A B C ...) on a frame at the trained size, from its uint8 pixels to its uint8 labels; medians
+The scales are calibrated on pictures from all over the training splits of the data; the accuracy is
+that on the validation splits, by each engine. Times are those of the network alone, uint8 pixels to
+head maps at the trained size and at twice its sides. Engines take turns (A B C A B C ...); medians
 with quartiles. Close other programs first.
 """
 
@@ -17,82 +19,118 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litescene.core import SegmentationMap
+from litescene.cli.evaluate import measured
+from litescene.cli.quantize import CHIEF
+from litescene.core import Image
 from litescene.core.provenance import provenance
+from litescene.data.detection import open_detection
 from litescene.data.segmentation import open_segmentation
 from litescene.export import quantize
 from litescene.export.parity import draw_picture, fit
-from litescene.export.timing import Job, runtime_path, take_turns
+from litescene.export.timing import take_turns
 from litescene.media import write_atomic
-from litescene.media.picture_samples import sample_pictures
-from litescene.runtime import Bundle, Segmenter, default_threads
+from litescene.media.pictures import read_picture
+from litescene.runtime import Bundle, default_threads
 from litescene.runtime.benchmark import Spread
 from litescene.runtime.catalog import find
-from litescene.runtime.engines import has_bf16, installed
-from litescene.runtime.evaluation import evaluate_segmenter
+from litescene.runtime.engines import create_engine, has_bf16, installed
 
 PICTURES = 64
+DATA = {
+    "segmentation": ["camvid:camvid"],
+    "detection": ["voc:road_signs", "boxcsv:road_cars", "penn:penn_pedestrians"],
+}
 
 
-def accuracy(bundle: Bundle, data: str) -> dict[str, Any]:
-    """Mean IoU and IoU per class on the split val, by OpenVINO in float32 where it is not int8."""
-    labelled = open_segmentation(data, "val")
-    pairs = (labelled.load(index) for index in range(len(labelled)))
-    samples = ((image, SegmentationMap(y, labelled.taxonomy)) for image, y in pairs)
-    found = evaluate_segmenter(Segmenter(bundle, "openvino-f32"), samples)
-    return {"mean_iou": found["mean_iou"], "iou": found["iou"]}
+def calibration(task: str, data: Sequence[str]) -> list[Image]:
+    """`PICTURES` from all over the training splits, as many of each."""
+    chosen = []
+    for spec in data:
+        if task == "detection":
+            files = [sample.picture for sample in open_detection(spec, "train").samples]
+        else:
+            files = [picture for picture, _ in open_segmentation(spec, "train").pairs]
+        count = PICTURES // len(data)
+        chosen += files[:: max(len(files) // count, 1)][:count]
+    return [read_picture(file) for file in chosen]
 
 
-def times(bundles: dict[str, Bundle], rounds: int) -> dict[str, Any]:
-    """Milliseconds of a frame by form and engine."""
-    engines = ["openvino-f32"] + ["openvino-bf16"] * has_bf16()
-    engines += ["onnxruntime"] * installed("onnxruntime")
-    size = next(iter(bundles.values())).contract.size
-    image = fit(draw_picture(0), size)
+def exact_engines() -> list[str]:
+    """Those that add no rounding of their own."""
+    return ["openvino-f32"] * installed("openvino") + ["onnxruntime"] * installed("onnxruntime")
+
+
+def accuracy(bundle: Bundle, data: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The figure that counts, by data and engine, with its mean over the data."""
+    found: dict[str, dict[str, float]] = {}
+    for engine in exact_engines():
+        chief = CHIEF[bundle.contract.task]
+        scores = {
+            spec: float(measured(bundle, spec, "val", engine, lambda *_: None)[1][chief])
+            for spec in data
+        }
+        found[engine] = {**scores, "mean": sum(scores.values()) / len(scores)}
+    return found
+
+
+def times(bundles: dict[str, Bundle], scale: int, rounds: int) -> dict[str, Any]:
+    """Milliseconds of the network by form and engine, at a multiple of the trained size."""
+    height, width = next(iter(bundles.values())).contract.size
+    batch = fit(draw_picture(0), (scale * height, scale * width))[None]
     paths = {}
-    for name, bundle in bundles.items():
-        for engine in engines:
-            job = Job([name], "", size, engine, default_threads(), rounds)
-            paths[name, engine] = runtime_path(bundle, job, image)[0]
-    found = take_turns(paths, rounds, lambda done: print(f"round {done} of {rounds}"))
-    return {
-        name: {engine: asdict(Spread.of(found[name, engine])) for engine in engines}
-        for name in bundles
-    }
+    for form, bundle in bundles.items():
+        for name in [*exact_engines(), *["openvino-bf16"] * has_bf16()]:
+            engine = create_engine(name, bundle, default_threads())
+            paths[form, name] = lambda engine=engine: engine.run(batch)[0]
+    found = take_turns(paths, rounds, lambda done: None)
+    result: dict[str, Any] = {form: {} for form in bundles}
+    for (form, name), values in found.items():
+        result[form][name] = asdict(Spread.of(values))
+    return result
 
 
-def measure(name: str, data: str, rounds: int) -> dict[str, Any]:
+def measure(name: str, data: Sequence[str], rounds: int) -> dict[str, Any]:
     """The record."""
     exact = find(name)
-    train = open_segmentation(data, "train").pairs[0][0].parent
+    data = data or DATA[exact.contract.task]
     with tempfile.TemporaryDirectory(prefix="litescene-int8-") as folder:
-        images = sample_pictures(str(train), PICTURES)
-        rough = quantize(exact, Path(folder) / "int8.onnx", images)
+        rough = quantize(exact, Path(folder) / "int8.onnx", calibration(exact.contract.task, data))
     bundles = {"float32": exact, "int8": rough}
+    height, width = exact.contract.size
     return {
         "bundle": name,
         "bytes": {form: len(bundle.model) for form, bundle in bundles.items()},
         "int8_agreement": rough.contract.parity["int8_agreement"],
+        "metric": CHIEF[exact.contract.task],
         "accuracy": {form: accuracy(bundle, data) for form, bundle in bundles.items()},
-        "milliseconds": times(bundles, rounds),
+        "milliseconds": {
+            f"{scale * width}×{scale * height}": times(bundles, scale, rounds) for scale in (1, 2)
+        },
         "threads": default_threads(),
-        "data": data,
         **provenance(),
     }
 
 
+def show(record: dict[str, Any]) -> None:
+    for form, by_engine in record["accuracy"].items():
+        print(f"{form}: {record['bytes'][form] / 1e6:.1f} MB")
+        for engine, scores in by_engine.items():
+            said = ", ".join(f"{spec} {score:.4f}" for spec, score in scores.items())
+            print(f"  {record['metric']}, {engine}: {said}")
+        for size, forms in record["milliseconds"].items():
+            for engine, spread in forms[form].items():
+                print(f"  {size} {engine}: {spread['median']:.2f} ms")
+
+
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("bundle", help="name of a shipped segmenter, or a bundle's file")
-    parser.add_argument("--data", default="camvid:camvid")
+    parser.add_argument("bundle", help="name of a shipped bundle, or a bundle's file")
+    parser.add_argument("--data", nargs="*", default=[], help="FORMAT:PATH; by default by task")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(words)
     record = measure(given.bundle, given.data, given.rounds)
-    for form, found in record["accuracy"].items():
-        print(f"{form}: {record['bytes'][form] / 1e6:.1f} MB, mean IoU {found['mean_iou']:.4f}")
-        for engine, spread_ms in record["milliseconds"][form].items():
-            print(f"  {engine}: {spread_ms['median']:.1f} ms")
+    show(record)
     if given.json:
         write_atomic(given.json, json.dumps(record, indent=1) + "\n")
 

@@ -8,14 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from litescene.cli import main
 from litescene.core import BundleError, InputError
 from litescene.export import quantize
 from litescene.export.parity import draw_picture
+from litescene.export.quantize import _pool_before_rectifying
 from litescene.media.picture_samples import sample_pictures
 from litescene.metrics import ConfusionMatrix
 from litescene.runtime import Bundle, Segmenter, write_metadata
@@ -73,6 +75,56 @@ def test_logits_are_within_the_steps_of_the_affine_maps(
         given = runner.run(picture[None])[0][0]
         assert (np.abs(given - wanted) <= bound).all()
         assert np.abs(given - wanted).max() > 1e-5  # it really computes in steps
+
+
+def test_a_stem_stays_floating_point_and_pools_before_it_rectifies(
+    pictures: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    made = quantize(shipped()["yolov5_lite_e"].open(), tmp_path / "int8.onnx", pictures)
+    graph = onnx.load_model_from_string(made.model).graph
+    maker = {output: node for node in graph.node for output in node.output}
+    kinds = [node.op_type for node in graph.node]
+    first = next(node for node in graph.node if node.op_type == "Conv")
+    assert [maker[i].op_type for i in first.input if i in maker] == ["Add"]  # the normalisation
+    (pool,) = (node for node in graph.node if node.op_type == "MaxPool")
+    assert maker[pool.input[0]] is first
+    assert kinds.count("QuantizeLinear") > 50
+    outputs = {output.name for output in graph.output}
+    for head in (node for node in graph.node if outputs & set(node.output)):
+        assert not any(maker[i].op_type == "DequantizeLinear" for i in head.input[1:] if i in maker)
+
+
+def test_the_order_of_pooling_and_rectifying_changes_no_value() -> None:
+    rng = np.random.default_rng(0)
+    weights = [rng.normal(size=shape).astype(np.float32) for shape in ((4, 3, 3, 3), (2, 4, 1, 1))]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["a"], "one"),
+        helper.make_node("Relu", ["a"], ["b"], "two"),
+        helper.make_node("MaxPool", ["b"], ["c"], "three", kernel_shape=[3, 3], strides=[2, 2],
+                         pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["c", "w1"], ["y"], "four"),
+    ]  # fmt: skip
+    shape = [1, 3, 17, 21]
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 2, 9, 11])],
+        [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)],
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    x = rng.normal(size=shape).astype(np.float32)
+    before = computed(model, x)
+    _pool_before_rectifying(model.graph)
+    assert [node.op_type for node in model.graph.node] == ["Conv", "MaxPool", "Relu", "Conv"]
+    onnx.checker.check_model(model)
+    assert np.array_equal(before, computed(model, x))
+
+
+def computed(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    return np.asarray(session.run(None, {"x": x})[0])
 
 
 def test_the_contract_says_what_was_done(

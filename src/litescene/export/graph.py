@@ -81,7 +81,8 @@ def to_onnx(model: nn.Module) -> bytes:
     for name, output in zip(names, outputs, strict=True):
         sides = {2: f"rows_{name}", 3: f"columns_{name}"} if output.ndim == 4 else {}
         axes[name] = {0: "n", **sides}
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    # Without gradients: convolutions with gradients of their own then trace as plain ones.
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         _silence()
         file = Path(folder) / "model.onnx"
         torch.onnx.export(

@@ -7,7 +7,8 @@ Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CV
 2; granularity as Krishnamoorthi, arXiv 1806.08342, section 3. The graph holds the maps as pairs
 of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels understands.
 
-The last convolutions of a detector stay floating point: one of their maps holds places, sizes and
+The first convolution stays floating point, for pictures have three channels and the kernels for
+integers want many; and so do the last ones of a detector: one of their maps holds places, sizes and
 scores, whose ranges differ widely, so one scale for all of it leaves few steps to each.
 
 Integers cannot pass the proof of an export, so what they change is measured instead: the share
@@ -34,9 +35,11 @@ from litescene.runtime.engines import has_bf16, installed
 
 OPERATORS = (
     "Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "AveragePool", "Resize",
+    "Relu", "Reshape", "Transpose", "Slice", "Split",
 )  # fmt: skip
 """What computes in integers: convolutions, and what lies between them without a curve of its own.
 
+Rearranging moves integers as well as floats, and without a way to floats and back around it.
 Sigmoids, softmaxes and products of two maps, as attention has them, stay floating point.
 """
 LEAST_PICTURES = 8
@@ -103,11 +106,13 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
         plain.write_bytes(bundle.model)
         try:
             quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+            model = onnx.load(prepared)
+            _pool_before_rectifying(model.graph)
             quantize_static(
-                prepared,
+                model,
                 done,
                 _Calibration(bundle, calibration),
-                nodes_to_exclude=_heads(onnx.load(prepared), bundle.contract.task),
+                nodes_to_exclude=_kept_floating(model.graph, bundle.contract.task),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(OPERATORS),
                 per_channel=True,
@@ -121,12 +126,46 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
         return done.read_bytes()
 
 
-def _heads(model: Any, task: TaskName) -> list[str]:
-    """Names of the convolutions that give a detector's outputs."""
-    if task != "detection":
-        return []
-    outputs = {output.name for output in model.graph.output}
-    return [n.name for n in model.graph.node if n.op_type == "Conv" and n.output[0] in outputs]
+def _before_second_convolution(graph: Any) -> list[Any]:
+    """The normalisation, the first convolution, and what follows until the next one."""
+    nodes = list(graph.node)
+    convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
+    return nodes[: convolutions[1]] if len(convolutions) > 1 else []
+
+
+def _kept_floating(graph: Any, task: TaskName) -> list[str]:
+    """Names of the nodes that stay floating point."""
+    names = [node.name for node in _before_second_convolution(graph)]
+    if task == "detection":
+        outputs = {output.name for output in graph.output}
+        names += [n.name for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]
+    return names
+
+
+def _pool_before_rectifying(graph: Any) -> None:
+    """At the graph's beginning, a maximum of rectified values becomes the rectified maximum.
+
+    It is the same value. ONNX Runtime draws the map to integers before a maximum that it follows
+    directly, and its kernel for such a maximum is twenty times slower than that of floats.
+    """
+    nodes = _before_second_convolution(graph)
+    made = {output: node for node in nodes for output in node.output}
+    for pool in (node for node in nodes if node.op_type == "MaxPool"):
+        rectifier = made.get(pool.input[0])
+        if rectifier is None or rectifier.op_type != "Relu":
+            continue
+        if sum(pool.input[0] in node.input for node in graph.node) > 1:
+            continue
+        value, between, result = rectifier.input[0], rectifier.output[0], pool.output[0]
+        pool.input[0], pool.output[0] = value, between
+        rectifier.input[0], rectifier.output[0] = between, result
+        places = [node.name for node in graph.node]
+        first, second = places.index(rectifier.name), places.index(pool.name)
+        swapped = [type(pool)(), type(pool)()]
+        swapped[0].CopyFrom(pool)
+        swapped[1].CopyFrom(rectifier)
+        graph.node[first].CopyFrom(swapped[0])
+        graph.node[second].CopyFrom(swapped[1])
 
 
 def _refuse_quantized(model: Any) -> None:

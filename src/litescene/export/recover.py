@@ -182,10 +182,11 @@ def _observing(
 
 def _input_spec(weights: Mapping[str, Tensor], own: InputSpec) -> InputSpec:
     """The normalisation that the graph begins with, x · factor + offset."""
-    if not {"factor", "offset"} <= set(weights):
+    if "factor" not in weights:
         return own
     std = (1 / (255 * weights["factor"].double())).flatten()[:3]
-    mean = (-weights["offset"].double().flatten()[:3] * std).tolist()
+    offset = weights.get("offset", torch.zeros(3)).double().flatten()[:3]
+    mean = (-offset * std).tolist()
     given = InputSpec((mean[0], mean[1], mean[2]), (*std.tolist(),), own.bgr)
     same = np.allclose([*given.mean, *given.std], [*own.mean, *own.std], atol=1e-6)
     return own if same else given

@@ -36,8 +36,11 @@ class InputSpec:
         ordered = pictures[:, order] if self.bgr else pictures
         offsets = [-m / s for m, s in zip(self.mean, self.std, strict=True)]
         factor = ordered.new_tensor([1 / (255 * std) for std in self.std] * count)
+        scaled = ordered * factor[:, None, None]
+        if not any(offsets):
+            return scaled
         offset = ordered.new_tensor(offsets * count)
-        return ordered * factor[:, None, None] + offset[:, None, None]
+        return scaled + offset[:, None, None]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON form, read back by `from_dict`."""
