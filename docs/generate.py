@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed` and `flavours` (likewise) or `imports` (from the
-tables of official names).
+section each if it is there), `pooling_speed`, `flavours`, `detect_speed` and `int8` (likewise) or
+`imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from ablation import ablation
 from comparison import comparison, figure, table
+from detectors import detect_speed, int8
 from fidelity import fidelity
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -37,6 +38,7 @@ POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
 SPEED = "pooling_speed"
 FLAVOURS = "flavours"
+DETECTORS = "detect_speed"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -60,6 +62,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
         "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
+        "detect_speed": lambda: detect_speed(RESULTS / f"{DETECTORS}.json"),
+        "int8": lambda: int8(RESULTS),
         "imports": imports,
     }
     for name, make in parts.items():
@@ -148,8 +152,8 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED, FLAVOURS
-        if "metrics" not in record and name not in own:
+        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED, FLAVOURS, DETECTORS
+        if "metrics" not in record and name not in own and not name.startswith("int8_"):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."
