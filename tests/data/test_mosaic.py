@@ -11,6 +11,7 @@ import pytest
 from litescene.core import DataError, Taxonomy
 from litescene.data.box_transforms import (
     GREY,
+    about,
     clip_boxes,
     jitter_hsv,
     letterbox,
@@ -21,7 +22,7 @@ from litescene.data.box_transforms import (
 from litescene.data.detection import DetectionData
 from litescene.data.detection_mix import DetectionMix, load_tile, rarity_weights
 from litescene.data.detection_records import DetectionSample
-from litescene.data.mosaic import CELL, MosaicOptions, Tile, mosaic, single
+from litescene.data.mosaic import CELL, MosaicOptions, Tile, blended, mosaic, single
 from litescene.runtime.letterbox import Letterbox
 
 STILL = MosaicOptions(hsv=(0.0, 0.0, 0.0))
@@ -42,12 +43,57 @@ def marked_tile(seed: int, classes: int = 3, known: tuple[int, ...] = (0, 1, 2))
 @pytest.mark.parametrize("seed", range(20))
 def test_boxes_enclose_the_pixels_of_their_object(seed: int) -> None:
     g = np.random.default_rng(seed)
-    made = single(marked_tile(seed), 192, STILL, g)
+    made = single(marked_tile(seed), 192, 192, STILL, g)
     white = made.image[..., 0] > 132
     assert len(made.boxes) == 1
     columns, rows = np.flatnonzero(white.any(0)), np.flatnonzero(white.any(1))
     seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
     np.testing.assert_allclose(made.boxes[0], seen, atol=1.01)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_boxes_enclose_the_pixels_of_what_was_turned_and_sheared(seed: int) -> None:
+    g = np.random.default_rng(seed)
+    turned = MosaicOptions(hsv=(0.0, 0.0, 0.0), turn=40.0, shear=10.0)
+    made = single(marked_tile(seed), 192, 256, turned, g)
+    assert made.image.shape == (192, 256, 3)
+    assert made.known.shape == (24, 32, 3)
+    white = made.image[..., 0] > 132
+    for x1, y1, x2, y2 in made.boxes:
+        columns, rows = np.flatnonzero(white.any(0)), np.flatnonzero(white.any(1))
+        seen = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+        # A corner of the rectangle is a tip of less than half a pixel's light.
+        np.testing.assert_allclose([x1, y1, x2, y2], seen, atol=2.5)
+
+
+def test_a_quarter_turn_takes_boxes_and_pixels_to_the_same_place() -> None:
+    tile = marked_tile(3)
+    matrix = about((60.0, 60.0), 90.0, 0.0)[:2]
+    canvas = np.zeros((160, 120, 3), np.uint8)
+    place(tile.image, canvas, (0, 0, 120, 160), matrix)
+    np.testing.assert_array_equal(canvas, np.rot90(tile.image, -1))
+    x1, y1, x2, y2 = tile.boxes[0]
+    np.testing.assert_allclose(
+        place_boxes(tile.boxes, matrix), [[120 - y2, x1, 120 - y1, x2]], atol=1e-4
+    )
+
+
+def test_a_shear_moves_rows_by_their_distance_to_the_centre() -> None:
+    matrix = about((50.0, 20.0), 0.0, 45.0)[:2]
+    box = np.array([[10, 10, 20, 30]], np.float32)
+    np.testing.assert_allclose(place_boxes(box, matrix), [[0, 10, 30, 30]], atol=1e-4)
+
+
+def test_a_blend_is_both_pictures_and_knows_what_both_know() -> None:
+    one = single(marked_tile(1, known=(0, 1)), 64, 64, STILL, np.random.default_rng(1))
+    other = single(marked_tile(2, known=(1, 2)), 64, 64, STILL, np.random.default_rng(2))
+    g = np.random.default_rng(3)
+    share = np.random.default_rng(3).beta(8.0, 8.0)
+    made = blended(one, other, g)
+    wanted = share * one.image.astype(np.float64) + (1 - share) * other.image
+    np.testing.assert_allclose(made.image, wanted, atol=0.51)
+    np.testing.assert_array_equal(made.boxes, np.concatenate((one.boxes, other.boxes)))
+    np.testing.assert_array_equal(made.known, one.known & other.known)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -79,7 +125,7 @@ def test_the_same_seed_gives_the_same_picture() -> None:
 
 def test_mirrored_pixels_and_boxes_agree() -> None:
     tile = marked_tile(1)
-    matrix = np.array([-1.0, 160.0, 1.0, 0.0])
+    matrix = np.array([[-1.0, 0.0, 160.0], [0.0, 1.0, 0.0]])
     canvas = np.zeros((120, 160, 3), np.uint8)
     place(tile.image, canvas, (0, 0, 160, 120), matrix)
     np.testing.assert_array_equal(canvas, tile.image[:, ::-1])
@@ -89,7 +135,9 @@ def test_mirrored_pixels_and_boxes_agree() -> None:
 
 def test_unknown_classes_are_marked_under_the_tile_only() -> None:
     tile = marked_tile(0, known=(1,))
-    made = single(tile, 192, MosaicOptions(scale=(1.0, 1.0), flip=0.0), np.random.default_rng(0))
+    made = single(
+        tile, 192, 192, MosaicOptions(scale=(1.0, 1.0), flip=0.0), np.random.default_rng(0)
+    )
     rows = made.known[..., 0].all(1)
     grey_rows = (made.image.reshape(24, 8, 192, 3) == GREY).all((1, 2, 3))
     assert made.known[..., 1].all()
@@ -100,7 +148,7 @@ def test_unknown_classes_are_marked_under_the_tile_only() -> None:
 def test_crowds_are_no_objects_and_their_cells_are_unknown() -> None:
     tile = marked_tile(0)
     crowd = Tile(tile.image, tile.boxes, tile.classes, np.ones(1, bool), tile.known)
-    made = single(crowd, 192, STILL, np.random.default_rng(2))
+    made = single(crowd, 192, 192, STILL, np.random.default_rng(2))
     assert len(made.boxes) == 0
     assert not made.known.all()
     unknown = ~made.known.any(2)
@@ -156,6 +204,24 @@ def test_training_and_deployment_use_the_same_letterbox(size: tuple[int, int], a
     boxes = np.array([[10, 20, 100, 60]], np.float32)
     np.testing.assert_allclose(fit.to_picture(fit.to_input(boxes)), boxes, atol=1e-4)
     np.testing.assert_allclose(plan.to_picture(fit.to_input(boxes)), boxes, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "inside"),
+    [((801, 1000), (513, 640)), ((100, 1999), (32, 640)), ((1999, 100), (640, 32))],
+)
+def test_each_axis_has_the_ratio_that_rounding_gave_it(
+    size: tuple[int, int], inside: tuple[int, int]
+) -> None:
+    """The original maps both axes by one ratio, which is off by up to half a pixel of the input:
+    on a picture of 100×1999 by one and a half of the picture's own."""
+    _, fit = letterbox(np.zeros((*size, 3), np.uint8), (640, 640), auto=True)
+    plan = Letterbox.plan(size, (640, 640), auto=True)
+    whole = np.array([[0, 0, size[1], size[0]]], np.float32)
+    edges = [[fit.left, fit.top, fit.left + inside[1], fit.top + inside[0]]]
+    np.testing.assert_array_equal(fit.to_input(whole), edges)
+    for mapped in (fit.to_picture(fit.to_input(whole)), plan.to_picture(fit.to_input(whole))):
+        np.testing.assert_allclose(mapped, whole, rtol=1e-6)
 
 
 def test_pictures_are_shrunk_but_never_enlarged() -> None:
@@ -218,3 +284,34 @@ def test_an_unreadable_picture_is_named(tmp_path: Path) -> None:
 def test_a_mix_needs_a_weight_for_every_source(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="1 sources and 2 weights"):
         DetectionMix([source(tmp_path, "a", [[0]])], (1.0, 2.0), 64)
+
+
+def test_rectangles_hold_pictures_of_one_aspect_with_little_grey(tmp_path: Path) -> None:
+    samples = []
+    for i, (height, width) in enumerate([(60, 120), (120, 60), (80, 80), (64, 128), (100, 50)] * 2):
+        path = tmp_path / f"{i}.png"
+        cv2.imwrite(str(path), np.full((height, width, 3), 40, np.uint8))
+        box = np.array([[5, 5, 30, 30]], np.float32)
+        sample = DetectionSample(
+            path, box, np.array([0], np.int32), np.zeros(1, bool), frozenset({0, 1}), "x"
+        )
+        samples.append(sample)
+    mix = DetectionMix([DetectionData("x", tuple(samples), TWO)], [1.0], 128)
+    planned = mix.rectangles(3, 1, [128] * 6, 4)
+    assert [r.number for r in planned] == list(range(6))
+    shapes = {(r.height, r.width) for r in planned}
+    assert shapes >= {(64, 128), (128, 64)}
+    for r in planned:
+        aspects = [t.image.shape[0] / t.image.shape[1] for t in r.tiles]
+        # All fit in, and with a stride less on either side one of them would not.
+        for height, width in (t.image.shape[:2] for t in r.tiles):
+            assert 128 * height / max(height, width) <= r.height
+            assert 128 * width / max(height, width) <= r.width
+        assert r.height - 32 < 128 * min(1, max(aspects)) <= r.height
+        assert r.width - 32 < 128 * min(1, 1 / min(aspects)) <= r.width
+        made = mix.rectangle(r, 0)
+        assert made.image.shape == (r.height, r.width, 3)
+    again = mix.rectangles(3, 1, [128] * 6, 4)
+    assert [id(t) for r in again for t in r.tiles] == [id(t) for r in planned for t in r.tiles]
+    other = mix.rectangles(3, 2, [128] * 6, 4)
+    assert [id(t) for r in other for t in r.tiles] != [id(t) for r in planned for t in r.tiles]

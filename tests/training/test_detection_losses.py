@@ -63,7 +63,7 @@ def test_an_anchor_four_times_off_is_not_matched() -> None:
 
 def test_a_batch_without_objects_teaches_objectness_only() -> None:
     raw = random_raw(3)
-    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, 64)(raw, torch.zeros(0, 6))
+    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64))(raw, torch.zeros(0, 6))
     loss.total.backward()
     assert float(loss.box.detach()) == float(loss.cls.detach()) == 0.0
     grad = raw[0].grad
@@ -72,7 +72,7 @@ def test_a_batch_without_objects_teaches_objectness_only() -> None:
 
 
 def test_everything_known_is_bit_equal_to_the_plain_loss() -> None:
-    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, 64)
+    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64))
     results = []
     for known in (None, torch.ones(2, 8, 8, 3, dtype=torch.bool)):
         raw = random_raw(3)
@@ -87,7 +87,7 @@ def test_unknown_classes_of_a_picture_get_no_class_gradient() -> None:
     raw = random_raw(3)
     known = torch.ones(2, 8, 8, 3, dtype=torch.bool)
     known[0, ..., 2] = False
-    YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, 64)(raw, TARGETS, known).total.backward()
+    YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64))(raw, TARGETS, known).total.backward()
     grads = [x.grad.view(2, 3, 8, *x.shape[2:]) for x in raw if x.grad is not None]
     assert sum(float(g[0, :, 5 + 2].abs().sum()) for g in grads) == 0.0
     assert sum(float(g[0, :, 5 + 1].abs().sum()) for g in grads) > 0.0
@@ -102,7 +102,7 @@ def test_a_probable_object_of_an_unknown_class_is_no_negative() -> None:
         raw[0].requires_grad_()
         known = torch.ones(1, 8, 8, 2, dtype=torch.bool)
         known[..., 1] = known_class
-        YoloLoss.scaled(COCO_ANCHORS, STRIDES, 2, 64)(
+        YoloLoss.scaled(COCO_ANCHORS, STRIDES, 2, (64, 64))(
             raw, torch.zeros(0, 6), known
         ).total.backward()
         assert raw[0].grad is not None
@@ -118,7 +118,9 @@ def test_cells_of_a_crowd_are_no_negatives_but_their_neighbours_are() -> None:
     raw = random_raw(2, batch=1)
     known = torch.ones(1, 8, 8, 2, dtype=torch.bool)
     known[0, 2:4, 4:8] = False
-    YoloLoss.scaled(COCO_ANCHORS, STRIDES, 2, 64)(raw, torch.zeros(0, 6), known).total.backward()
+    YoloLoss.scaled(COCO_ANCHORS, STRIDES, 2, (64, 64))(
+        raw, torch.zeros(0, 6), known
+    ).total.backward()
     assert raw[0].grad is not None
     objectness = raw[0].grad.view(3, 7, 8, 8)[:, 4]
     assert float(objectness[:, 2:4, 4:8].abs().sum()) == 0.0
@@ -128,7 +130,7 @@ def test_cells_of_a_crowd_are_no_negatives_but_their_neighbours_are() -> None:
 def test_an_assigned_cell_learns_objectness_even_inside_a_crowd() -> None:
     raw = random_raw(3)
     known = torch.zeros(2, 8, 8, 3, dtype=torch.bool)
-    out = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, 64)(raw, TARGETS, known)
+    out = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64))(raw, TARGETS, known)
     out.total.backward()
     assert float(out.object.detach()) > 0
     assert all(x.grad is not None and bool(torch.isfinite(x.grad).all()) for x in raw)
@@ -149,7 +151,7 @@ def published_raw(cases: dict[str, np.ndarray]) -> list[Tensor]:
 
 @pytest.mark.data
 def test_the_assignment_is_the_published_one(cases: dict[str, np.ndarray]) -> None:
-    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 80, 320)
+    loss = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 80, (320, 320))
     levels = loss.assign(published_raw(cases), torch.from_numpy(cases["targets"]))
     for name, level in zip(("p3", "p4", "p5"), levels, strict=True):
         rows = torch.stack((level.picture, level.anchor, level.row, level.column, level.cls), 1)
@@ -162,7 +164,7 @@ def test_the_assignment_is_the_published_one(cases: dict[str, np.ndarray]) -> No
 def test_loss_items_and_gradients_are_the_published_ones(cases: dict[str, np.ndarray]) -> None:
     raw = published_raw(cases)
     targets = torch.from_numpy(cases["targets"])
-    out = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 80, 320)(raw, targets)
+    out = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 80, (320, 320))(raw, targets)
     items = [float(v.detach()) for v in (out.box, out.object, out.cls, out.total)]
     np.testing.assert_allclose(items, cases["items_box_obj_cls_total"], rtol=1e-6)
     (out.total * 2).backward()
@@ -192,3 +194,22 @@ def test_the_focal_and_smoothed_variant_is_the_published_one(
 def test_the_complete_iou_is_the_published_one(cases: dict[str, np.ndarray]) -> None:
     a, b = torch.from_numpy(cases["ciou_a"]), torch.from_numpy(cases["ciou_b"])
     np.testing.assert_allclose(complete_iou(a, b).numpy(), cases["ciou"], rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_classes_multiply_their_columns_of_the_class_term() -> None:
+    torch.manual_seed(0)
+    raw = [torch.randn(2, 3 * 8, side, side) for side in (8, 4, 2)]
+    plain, first, both = (
+        YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64), weights)(raw, TARGETS)
+        for weights in ((), (2.0, 1.0, 1.0), (2.0, 2.0, 2.0))
+    )
+    assert float(both.cls) == pytest.approx(2 * float(plain.cls), rel=1e-6)
+    assert float(both.object) == float(plain.object) == float(first.object)
+    only = YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, (64, 64), (1.0, 0.0, 0.0))(raw, TARGETS)
+    assert float(first.cls) == pytest.approx(float(plain.cls + only.cls), rel=1e-6)
+
+
+def test_the_objectness_of_a_rectangle_counts_by_its_area() -> None:
+    square, wide = (YoloLoss.scaled(COCO_ANCHORS, STRIDES, 3, s) for s in ((64, 64), (64, 128)))
+    assert wide.gains[1] == pytest.approx(2 * square.gains[1])
+    assert YoloLoss.scaled(COCO_ANCHORS, STRIDES, 80, (640, 640)).gains == (0.05, 1.0, 0.5)

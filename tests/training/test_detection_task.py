@@ -18,7 +18,12 @@ from litescene.data.detection import open_detection
 from litescene.training import load_model
 from litescene.training.loop import Trainer
 from litescene.training.recipe import load_recipe, recipe_from_dict
-from litescene.training.tasks.detection import DetectionTask, detect_picture, evaluate_detection
+from litescene.training.tasks.detection import (
+    DetectionTask,
+    detect_picture,
+    evaluate_detection,
+    sizes_of,
+)
 
 CPU = torch.device("cpu")
 
@@ -136,6 +141,61 @@ def test_stages_set_the_size_of_the_pictures(shapes: Path) -> None:
         assert batch.targets.shape[1] == 6
         assert float(batch.targets[:, 2:].min()) > 0
         assert float(batch.targets[:, 2:].max()) <= 1
+
+
+def test_rectangular_batches_have_one_shape_each_and_shares_of_their_own_sides(
+    shapes: Path,
+) -> None:
+    stages = [{"epoch": 0, "size": 128, "mosaic": 0.0, "rectangular": True}]
+    task = make_task(shapes, stages=stages, pictures=16, scale=[1.0, 1.0], flip=0.0)
+    batches = list(task.batches(0, 0, 1))
+    shapes_seen = {tuple(batch.images.shape[2:]) for batch in batches}
+    assert len(batches) == 4
+    assert all(max(shape) == 128 and min(shape) % 32 == 0 for shape in shapes_seen)
+    assert any(height != width for height, width in shapes_seen)
+    for batch in batches:
+        height, width = batch.images.shape[2:]
+        assert batch.known.shape[1:3] == (height // 8, width // 8)
+        for picture, _, cx, cy, _, _ in batch.targets.tolist():
+            # The objects are the only bright things: their centres are bright.
+            pixel = batch.images[int(picture), :, int(cy * height), int(cx * width)]
+            assert float(pixel.min()) > 0.4
+    model = task.build_model().train()
+    assert float(task.losses(model, batches[0])["loss"]) > 0
+
+
+def test_batches_of_many_scales_stay_within_the_spread(shapes: Path) -> None:
+    task = make_task(shapes, pictures=64, multi_scale=0.5)
+    assert sizes_of(96, 0.5) == [64, 96, 128]
+    assert sizes_of(640, 0.5) == list(range(320, 961, 32))
+    assert sizes_of(416, 0.0) == [416]
+    sizes = [int(batch.images.shape[-1]) for batch in task.batches(2, 0, 1)]
+    assert set(sizes) == {64, 96, 128}
+    halves = [[b.images.shape[-1] for b in task.batches(2, rank, 2)] for rank in (0, 1)]
+    assert sizes == [size for pair in zip(*halves, strict=True) for size in pair]
+
+
+def test_weights_of_classes_are_by_name_or_by_the_boxes(shapes: Path) -> None:
+    named = make_task(shapes, class_weights={"box": 3.0})
+    assert named._class_weights == (1.0, 3.0)
+    assert make_task(shapes)._class_weights == ()
+    shutil.copy(shapes / "images" / "train0.png", shapes / "images" / "more.png")
+    truth = json.loads((shapes / "annotations" / "train.json").read_text())
+    truth["images"].append({"id": 99, "file_name": "more.png"})
+    for i in range(3):
+        more = {"id": 90 + i, "image_id": 99, "category_id": 1, "bbox": [1 + i, 1, 9, 9]}
+        truth["annotations"].append(more)
+    (shapes / "annotations" / "train.json").write_text(json.dumps(truth))
+    inverse = make_task(shapes, class_weights="inverse")._class_weights  # 3 discs, 6 boxes
+    assert inverse == pytest.approx((4 / 3, 2 / 3))
+    with pytest.raises(RecipeError, match="did you mean box"):
+        make_task(shapes, class_weights={"bix": 2.0})
+
+
+def test_settings_that_contradict_each_other_are_refused(shapes: Path) -> None:
+    stages = [{"epoch": 0, "size": 64, "mosaic": 0.5, "rectangular": True}]
+    with pytest.raises(RecipeError, match="a rectangular stage has no mosaics"):
+        make_task(shapes, stages=stages)
 
 
 def test_a_few_steps_lower_the_loss(shapes: Path) -> None:

@@ -97,19 +97,14 @@ def place(
 ) -> None:
     """Draw a picture into the region (x1, y1, x2, y2) of a canvas, in place; grey where it ends.
 
-    `matrix` is (scale_x, offset_x, scale_y, offset_y) from picture to canvas in edge coordinates;
-    a negative scale mirrors. Sampled bilinearly at pixel centres.
+    `matrix`, 2×3, maps the picture to the canvas in edge coordinates. Sampled bilinearly at pixel
+    centres.
     """
     x1, y1, x2, y2 = region
     if x2 <= x1 or y2 <= y1:
         return
-    scale_x, offset_x, scale_y, offset_y = matrix
-    centres = np.array(
-        [
-            [scale_x, 0.0, offset_x - x1 + 0.5 * scale_x - 0.5],
-            [0.0, scale_y, offset_y - y1 + 0.5 * scale_y - 0.5],
-        ]
-    )
+    centres = matrix.copy()
+    centres[:, 2] += 0.5 * matrix[:, :2].sum(1) - 0.5 - np.array([x1, y1])
     canvas[y1:y2, x1:x2] = cv2.warpAffine(
         image,
         centres,
@@ -121,11 +116,24 @@ def place(
 
 
 def place_boxes(boxes: Boxes, matrix: NDArray[np.float64]) -> Boxes:
-    """Boxes of a picture on the canvas, for the matrix of `place`."""
-    scale_x, offset_x, scale_y, offset_y = matrix
-    x = np.sort(boxes[:, 0::2] * scale_x + offset_x, axis=1)
-    y = boxes[:, 1::2] * scale_y + offset_y
-    return np.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), axis=1).astype(np.float32)
+    """Upright boxes around those of a picture on the canvas, for the matrix of `place`."""
+    corners = boxes.astype(np.float64)[:, [0, 1, 2, 1, 0, 3, 2, 3]].reshape(-1, 4, 2)
+    moved = corners @ matrix[:, :2].T + matrix[:, 2]
+    return np.concatenate((moved.min(1), moved.max(1)), axis=1).astype(np.float32)
+
+
+def about(centre: tuple[float, float], turn: float, shear: float) -> NDArray[np.float64]:
+    """3×3: a shear along the rows, then a turn, both in degrees and about a point (x, y).
+
+    A positive turn takes x towards y, clockwise as seen on the screen.
+    """
+    angle, slant = np.deg2rad(turn), np.tan(np.deg2rad(shear))
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) @ np.array([[1.0, slant], [0.0, 1.0]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = np.array(centre) - linear @ np.array(centre)
+    return matrix
 
 
 def jitter_hsv(image: Image, gains: tuple[float, float, float], g: np.random.Generator) -> Image:

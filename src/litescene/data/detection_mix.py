@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,11 @@ from litescene.core import DataError, SourceError, Taxonomy
 from litescene.data.box_transforms import limit_size
 from litescene.data.detection import DetectionData
 from litescene.data.detection_records import DetectionSample
-from litescene.data.mosaic import MosaicOptions, Tile, TrainingPicture, mosaic, single
+from litescene.data.mosaic import MosaicOptions, Tile, TrainingPicture, blended, mosaic, single
 from litescene.media.pictures import read_picture
+
+STRIDE = 32
+"""The sides of training pictures are multiples of it: the coarsest stride of the detectors."""
 
 RARE = 0.5
 """A class on less than this share of a source's pictures is drawn more often there."""
@@ -44,6 +49,18 @@ def rarity_weights(samples: Sequence[DetectionSample]) -> NDArray[np.float64]:
     factors = [max((max(1.0, RARE / shares[c]) ** 0.5 for c in p), default=1.0) for p in present]
     weights = np.array(factors)
     return weights / weights.mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Rectangles:
+    """A batch of single pictures of one height and width; its `number` is that in the epoch."""
+
+    seed: int
+    epoch: int
+    number: int
+    height: int
+    width: int
+    tiles: tuple[Tile, ...]
 
 
 class DetectionMix:
@@ -87,6 +104,11 @@ class DetectionMix:
         ]
         return np.concatenate(sizes).astype(np.float64)
 
+    def class_counts(self) -> NDArray[np.int64]:
+        """Single objects of every class in all pictures."""
+        found = [tile.classes[~tile.crowd] for tile in self.tiles]
+        return np.bincount(np.concatenate(found), minlength=len(self.taxonomy))
+
     def _draw(self, count: int, g: np.random.Generator) -> list[Tile]:
         found = np.searchsorted(self.cumulative, g.random(count), side="right")
         return [self.tiles[min(int(i), len(self.tiles) - 1)] for i in found]
@@ -96,6 +118,42 @@ class DetectionMix:
     ) -> TrainingPicture:
         """The training picture at a position of an epoch: size×size, a mosaic or a single one."""
         g = np.random.default_rng((seed, epoch, position))
-        if g.random() < mosaic_share:
-            return mosaic(self._draw(4, g), size, self.options, g)
-        return single(self._draw(1, g)[0], size, self.options, g)
+        if g.random() >= mosaic_share:
+            return single(self._draw(1, g)[0], size, size, self.options, g)
+        made = mosaic(self._draw(4, g), size, self.options, g)
+        if self.options.mixup and g.random() < self.options.mixup:
+            return blended(made, mosaic(self._draw(4, g), size, self.options, g), g)
+        return made
+
+    def rectangles(
+        self, seed: int, epoch: int, sizes: Sequence[int], batch_size: int
+    ) -> list[Rectangles]:
+        """The batches of an epoch without mosaics, each of pictures of about one aspect.
+
+        The pictures that are drawn for the epoch are sorted by aspect and cut into batches, whose
+        order is random; a batch's sides are the least multiples of `STRIDE` into which all of its
+        pictures fit with their longest side at its size. As YOLOv5's rectangular training.
+        """
+        batches = len(sizes)
+        g = np.random.default_rng((seed, epoch))
+        tiles = self._draw(batches * batch_size, g)
+        tiles.sort(key=lambda tile: tile.image.shape[0] / tile.image.shape[1])
+        groups = [tiles[i * batch_size : (i + 1) * batch_size] for i in range(batches)]
+        return [
+            Rectangles(seed, epoch, i, *_sides(groups[which], sizes[i]), tuple(groups[which]))
+            for i, which in enumerate(g.permutation(batches))
+        ]
+
+    def rectangle(self, batch: Rectangles, index: int) -> TrainingPicture:
+        """The training picture at an index of a batch."""
+        position = batch.number * len(batch.tiles) + index
+        g = np.random.default_rng((batch.seed, batch.epoch, position))
+        return single(batch.tiles[index], batch.height, batch.width, self.options, g)
+
+
+def _sides(tiles: Sequence[Tile], size: int) -> tuple[int, int]:
+    """Height and width."""
+    aspects = [tile.image.shape[0] / tile.image.shape[1] for tile in tiles]
+    height, width = min(1.0, max(aspects)), min(1.0, 1.0 / min(aspects))
+    rows, columns = (math.ceil(side * size / STRIDE - 1e-9) * STRIDE for side in (height, width))
+    return rows, columns

@@ -138,8 +138,11 @@ class YoloLoss(nn.Module):
 
     `box_gain`, `object_gain` and `class_gain` weigh the sums over levels; `smoothing` softens the
     class targets to 1 - s/2 and s/2; `focal_gamma` above 0 adds the focal factor (α = 0.25) to
-    objectness and class.
+    objectness and class; `class_weights`, one for each class, multiply the columns of the class
+    term.
     """
+
+    class_weights: Tensor | None
 
     def __init__(
         self,
@@ -151,25 +154,34 @@ class YoloLoss(nn.Module):
         class_gain: float = CLASS_GAIN,
         smoothing: float = 0.0,
         focal_gamma: float = 0.0,
+        class_weights: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.gains = (box_gain, object_gain, class_gain)
         self.smoothing = smoothing
         self.focal_gamma = focal_gamma
+        weights = torch.tensor(class_weights) if class_weights else None
+        self.register_buffer("class_weights", weights, persistent=False)
         for i, (sizes, stride) in enumerate(zip(anchors, strides, strict=True)):
             self.register_buffer(f"anchors{i}", torch.tensor(sizes) / stride, persistent=False)
 
     @classmethod
     def scaled(
-        cls, anchors: Anchors, strides: Sequence[int], num_classes: int, size: int
+        cls,
+        anchors: Anchors,
+        strides: Sequence[int],
+        num_classes: int,
+        size: tuple[int, int],
+        class_weights: Sequence[float] = (),
     ) -> YoloLoss:
         """The loss with the gains adapted to class count and picture size as published:
-        class · C/80, objectness · (size/640)²."""
+        class · C/80, objectness · height·width/640²."""
         return cls(
             anchors,
             strides,
-            object_gain=OBJECT_GAIN * (size / REFERENCE_SIZE) ** 2,
+            object_gain=OBJECT_GAIN * (size[0] / REFERENCE_SIZE) * (size[1] / REFERENCE_SIZE),
             class_gain=CLASS_GAIN * num_classes / REFERENCE_CLASSES,
+            class_weights=class_weights,
         )
 
     def assign(self, raw: Sequence[Tensor], targets: Tensor) -> list[LevelTargets]:
@@ -227,10 +239,11 @@ class YoloLoss(nn.Module):
         wanted = torch.full_like(logits, 0.5 * self.smoothing)
         rows = torch.arange(len(logits), device=logits.device)
         wanted[rows, level.cls] = 1.0 - 0.5 * self.smoothing
-        if known is None:
-            return self._bce(logits, wanted, None)
-        weight = known[level.picture, level.row, level.column].to(logits.dtype)
-        weight[rows, level.cls] = 1.0
+        weight = None if self.class_weights is None else self.class_weights.expand_as(logits)
+        if known is not None:
+            seen = known[level.picture, level.row, level.column].to(logits.dtype)
+            seen[rows, level.cls] = 1.0
+            weight = seen if weight is None else seen * weight
         return self._bce(logits, wanted, weight)
 
     def _bce(self, logits: Tensor, wanted: Tensor, weight: Tensor | None) -> Tensor:

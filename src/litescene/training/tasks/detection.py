@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 from torch import Tensor, nn
 
-from litescene.core import STREET_OBJECTS, Detections, Image, RecipeError, Taxonomy
+from litescene.core import (
+    STREET_OBJECTS,
+    Detections,
+    Image,
+    RecipeError,
+    Taxonomy,
+    UnknownNameError,
+)
 from litescene.data.anchors import ENOUGH, fit_anchors, possible_recall
 from litescene.data.box_transforms import letterbox
 from litescene.data.detection import DetectionData, open_detection
-from litescene.data.detection_mix import DetectionMix
+from litescene.data.detection_mix import STRIDE, DetectionMix
 from litescene.data.mosaic import MosaicOptions, TrainingPicture
 from litescene.media.pictures import read_picture
 from litescene.models.detection.postprocess import detect
@@ -49,6 +57,14 @@ class SizeStage(StageSection):
 
     size: int = Field(ge=64, multiple_of=32)
     mosaic: float = Field(0.8, ge=0, le=1)
+    rectangular: bool = False
+    """Batches of one aspect each, their longest side `size`, instead of squares; no mosaics."""
+
+    @model_validator(mode="after")
+    def _rectangles_are_no_mosaics(self) -> Self:
+        if self.rectangular and self.mosaic:
+            raise ValueError("a rectangular stage has no mosaics; set its mosaic = 0")
+        return self
 
 
 class DetectionSettings(Section):
@@ -69,26 +85,46 @@ class DetectionSettings(Section):
     """The network's own, or fitted to the training boxes where its own meet too few of them."""
     flip: float = Field(0.5, ge=0, le=1)
     hsv: tuple[float, float, float] = (0.015, 0.7, 0.4)
+    turn: float = Field(0.0, ge=0, le=180)
+    """Pictures are turned by at most so many degrees, either way."""
+    shear: float = Field(0.0, ge=0, le=45)
+    """And sheared along their rows by at most so many degrees."""
+    mixup: float = Field(0.0, ge=0, le=1)
+    """Share of the mosaics that are blended with another one."""
+    multi_scale: float = Field(0.0, ge=0, lt=1)
+    """Each batch's size is drawn from the stage's, times 1 ± this."""
+    class_weights: Literal["inverse"] | dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict
+    )
+    """Weights of the classes in the class term, 1 where none is named; `inverse`: in inverse
+    proportion to the boxes of the class, 1 on average."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectionBatch:
-    """`images` n×3×s×s float 0..1; `targets` m×6 (picture, class, cx, cy, w, h as shares);
-    `known` n×(s/8)×(s/8)×C bool."""
+    """`images` n×3×h×w float 0..1; `targets` m×6 (picture, class, cx, cy, w, h as shares);
+    `known` n×(h/8)×(w/8)×C bool."""
 
     images: Tensor
     targets: Tensor
     known: Tensor
 
 
+def sizes_of(size: int, spread: float) -> list[int]:
+    """Multiples of the stride in size · (1 ± spread), and the size itself."""
+    least, most = (size * share / STRIDE for share in (1 - spread, 1 + spread))
+    steps = range(max(math.ceil(least), 2), math.floor(most) + 1)
+    return sorted({size, *(STRIDE * step for step in steps)})
+
+
 def collate(pictures: Sequence[TrainingPicture], device: torch.device) -> DetectionBatch:
     """Stack training pictures of one size into a batch on a device."""
-    size = pictures[0].image.shape[0]
+    height, width = pictures[0].image.shape[:2]
     # n×h×w×3 in memory is what channels-last networks want.
     images = torch.from_numpy(np.stack([p.image for p in pictures])).to(device)
     rows = []
     for index, p in enumerate(pictures):
-        boxes = p.boxes.astype(np.float64) / size
+        boxes = p.boxes.astype(np.float64) / np.array([width, height] * 2)
         centre, extent = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
         rows.append(np.column_stack((np.full(len(boxes), index), p.classes, centre, extent)))
     targets = torch.from_numpy(np.concatenate(rows).astype(np.float32)).to(device)
@@ -119,10 +155,11 @@ class DetectionTask:
                 f"[detection]: val lists two sources of one name ({', '.join(names)}), under which "
                 "their results are kept; rename a folder or leave one out"
             )
-        longest = max(stage.size for stage in s.stages)
-        options = MosaicOptions(s.scale, s.flip, s.hsv)
+        longest = max(sizes_of(stage.size, s.multi_scale)[-1] for stage in s.stages)
+        options = MosaicOptions(s.scale, s.flip, s.hsv, s.turn, s.shear, s.mixup)
         self.mix = DetectionMix(sources, [x.weight for x in s.train], longest, options)
-        self._losses: dict[int, YoloLoss] = {}
+        self._class_weights = self._weights_of_classes()
+        self._losses: dict[tuple[int, int], YoloLoss] = {}
         if s.anchors == "auto" and "anchors" not in recipe.model.options:
             self.recipe = self._with_fitted_anchors()
 
@@ -152,6 +189,26 @@ class DetectionTask:
             update={"model": model.model_copy(update={"options": options})}
         )
 
+    def _weights_of_classes(self) -> tuple[float, ...]:
+        """By the order of the taxonomy; empty where all weigh the same."""
+        given, names = self.settings.class_weights, self.taxonomy.names
+        if given == "inverse":
+            counts = self.mix.class_counts()
+            absent = [name for name, count in zip(names, counts, strict=True) if not count]
+            if absent:
+                raise RecipeError(
+                    f"[detection].class_weights = 'inverse': the training pictures have no box of "
+                    f"{', '.join(absent)}; give weights by name"
+                )
+            inverse = 1 / counts
+            return (*(inverse / inverse.mean()).tolist(),)
+        for name in given:
+            if name not in names:
+                raise RecipeError(
+                    f"[detection].class_weights: {UnknownNameError('class', name, names)}"
+                )
+        return tuple(given.get(name, 1.0) for name in names) if given else ()
+
     def build_model(self) -> nn.Module:
         """The recipe's network for the taxonomy's classes."""
         return build_network(self.recipe, len(self.taxonomy))
@@ -168,22 +225,35 @@ class DetectionTask:
         """Training pictures of this epoch's size, made while the step before computes."""
         stage = stage_at(self.settings.stages, epoch)
         count, seed = self.recipe.batch_size, self.recipe.seed
+        sizes = self._sizes(stage, epoch)
+        if stage.rectangular:
+            planned = self.mix.rectangles(seed, epoch, sizes, count)
 
         def picture(position: int) -> TrainingPicture:
-            return self.mix.picture(seed, epoch, position, stage.size, stage.mosaic)
+            batch, index = divmod(position, count)
+            if stage.rectangular:
+                return self.mix.rectangle(planned[batch], index)
+            return self.mix.picture(seed, epoch, position, sizes[batch], stage.mosaic)
 
         steps = own_steps(self.steps_per_epoch(), rank, world)
         for pictures in made_ahead(picture, (range(s * count, (s + 1) * count) for s in steps)):
             yield collate(pictures, self.device)
 
+    def _sizes(self, stage: SizeStage, epoch: int) -> list[int]:
+        """The size of every batch of an epoch."""
+        choice = sizes_of(stage.size, self.settings.multi_scale)
+        g = np.random.default_rng((self.recipe.seed, epoch))
+        return [choice[i] for i in g.integers(0, len(choice), self.steps_per_epoch())]
+
     def losses(self, model: nn.Module, batch: DetectionBatch) -> dict[str, Tensor]:
         """Box, objectness and class terms."""
         outputs: dict[str, list[Tensor]] = model(batch.images)
-        size = int(batch.images.shape[-1])
+        height, width = batch.images.shape[2:]
+        size = (int(height), int(width))
         if size not in self._losses:
             network: Any = model
             self._losses[size] = YoloLoss.scaled(
-                network.anchors, network.strides, len(self.taxonomy), size
+                network.anchors, network.strides, len(self.taxonomy), size, self._class_weights
             ).to(self.device)
         found = self._losses[size](outputs["raw"], batch.targets, batch.known)
         return {
