@@ -18,6 +18,7 @@ from litescene.data.detection import open_detection
 from litescene.training import load_model
 from litescene.training.loop import Trainer
 from litescene.training.recipe import load_recipe, recipe_from_dict
+from litescene.training.run_folder import RunFolder
 from litescene.training.tasks.detection import (
     DetectionTask,
     detect_picture,
@@ -161,7 +162,7 @@ def test_rectangular_batches_have_one_shape_each_and_shares_of_their_own_sides(
             pixel = batch.images[int(picture), :, int(cy * height), int(cx * width)]
             assert float(pixel.min()) > 0.4
     model = task.build_model().train()
-    assert float(task.losses(model, batches[0])["loss"]) > 0
+    assert float(task.losses(model, batches[0])["loss"].detach()) > 0
 
 
 def test_batches_of_many_scales_stay_within_the_spread(shapes: Path) -> None:
@@ -190,6 +191,17 @@ def test_weights_of_classes_are_by_name_or_by_the_boxes(shapes: Path) -> None:
     assert inverse == pytest.approx((4 / 3, 2 / 3))
     with pytest.raises(RecipeError, match="did you mean box"):
         make_task(shapes, class_weights={"bix": 2.0})
+
+
+def test_a_finished_run_shows_its_validation(shapes: Path, tmp_path: Path) -> None:
+    task = make_task(shapes)
+    Trainer(task.recipe.model_copy(update={"epochs": 1}), tmp_path / "run").start()
+    drawn = sorted(p.name for p in (tmp_path / "run" / "pictures").iterdir())
+    assert drawn == [f"shapes_{n}.png" for n in ("confusion", "pictures", "precision_recall")]
+    shutil.rmtree(tmp_path / "run" / "pictures")
+    trainer = Trainer(RunFolder(tmp_path / "run").recipe(), tmp_path / "run")
+    trainer.resume()  # killed before it drew
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 3
 
 
 def test_settings_that_contradict_each_other_are_refused(shapes: Path) -> None:

@@ -12,23 +12,26 @@ import typer
 from litescene.cli.options import Engine, JsonFile
 from litescene.cli.progress import Report, progress
 from litescene.cli.table import format_table, number
-from litescene.core import DataError, Image, SegmentationMap, Taxonomy
+from litescene.core import DataError, Image, SegmentationMap
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
 from litescene.media.atomic import write_atomic
-from litescene.metrics.detection import BoxTruth
+from litescene.metrics.detection import BoxTruth, DetectionMetric
+from litescene.metrics.detection_report import DetectionReport, OnReport, require_report
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import installed
 
 if TYPE_CHECKING:
     from litescene.data.classification import ClassificationData
+    from litescene.data.detection import DetectionData
     from litescene.data.restoration import Sample
     from litescene.runtime.restoration import Restorer
 
 EXAMPLES = (
     "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
     "litescene evaluate yolov5_lite_s --data voc:road_signs --json signs.json",
+    "litescene evaluate yolov5_lite_s --data voc:road_signs --pictures signs/",
     "litescene evaluate runs/camvid/best.safetensors --data camvid:camvid",
 )
 
@@ -50,6 +53,14 @@ def command(
     ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            help="of a detector: folder for its precision-recall curves, confusion matrix and a "
+            "sheet of pictures with true and found boxes, as PNG",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Measure mean IoU, average precision or top-1 and top-5 accuracy, per class and in total; or
     PSNR and SSIM.
@@ -57,30 +68,45 @@ def command(
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
     """
+    report_to = None if pictures is None else _into(pictures, f"{model} on {data}, {split}")
     with progress("evaluating") as report:
         if Path(model).suffix == ".safetensors":
-            found = _of_checkpoint(Path(model), data, split)
+            found = _of_checkpoint(Path(model), data, split, report_to)
         else:
-            found = _of_bundle(model, data, split, engine, report)
+            found = _of_bundle(model, data, split, engine, report, report_to)
     record = {"model": model, "data": data, "split": split, **found, **provenance()}
     if json_file is not None:
         write_atomic(json_file, json.dumps(record, indent=2) + "\n")
     _print(found["metrics"])
 
 
-def _of_checkpoint(path: Path, data: str, split: str) -> dict[str, Any]:
+def _into(folder: Path, title: str) -> OnReport:
+    """Writes a report's pictures into a folder."""
+
+    def write(report: DetectionReport) -> None:
+        for name, file in report.files(title).items():
+            write_atomic(folder / name, file)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return write
+
+
+def _of_checkpoint(path: Path, data: str, split: str, report_to: OnReport | None) -> dict[str, Any]:
     if not installed("torch"):
         raise MissingExtraError("evaluating a checkpoint", "train")
     from litescene.training.evaluation import evaluate_checkpoint
 
-    return {"engine": "torch float32", "metrics": evaluate_checkpoint(path, data, split)}
+    return {"engine": "torch float32", "metrics": evaluate_checkpoint(path, data, split, report_to)}
 
 
-def _of_bundle(name: str, data: str, split: str, engine: str, report: Report) -> dict[str, Any]:
+def _of_bundle(
+    name: str, data: str, split: str, engine: str, report: Report, report_to: OnReport | None
+) -> dict[str, Any]:
     from litescene.runtime.catalog import find
 
     bundle = find(name)
-    used, metrics = measured(bundle, data, split, engine, report)
+    require_report(bundle.contract.task, report_to)
+    used, metrics = measured(bundle, data, split, engine, report, report_to)
     return {"engine": used, "digest": bundle.digest, "metrics": metrics}
 
 
@@ -97,7 +123,14 @@ def _segmentation(bundle: Bundle, data: str, split: str, engine: str, report: Re
     return segmenter.engine, metrics
 
 
-def _detection(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+def _detection(
+    bundle: Bundle,
+    data: str,
+    split: str,
+    engine: str,
+    report: Report,
+    report_to: OnReport | None = None,
+) -> Measured:
     from litescene.runtime.detection import Detector
     from litescene.runtime.evaluation import (
         EVALUATION_IOU,
@@ -108,7 +141,13 @@ def _detection(bundle: Bundle, data: str, split: str, engine: str, report: Repor
     detector = Detector(
         bundle, engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
     )
-    metrics = evaluate_detector(detector, _boxed(data, split, detector.taxonomy, report))
+    from litescene.data.detection import open_detection
+
+    opened = open_detection(data, split, detector.taxonomy)
+    seen = DetectionReport(DetectionMetric(detector.taxonomy), len(opened))
+    metrics = evaluate_detector(detector, _boxed(opened, report), seen)
+    if report_to is not None:
+        report_to(seen)
     return detector.engine, metrics
 
 
@@ -135,14 +174,25 @@ def _restoration(bundle: Bundle, data: str, split: str, engine: str, report: Rep
 
 _MEASURES: dict[TaskName, Callable[[Bundle, str, str, str, Report], Measured]] = {
     "segmentation": _segmentation,
-    "detection": _detection,
     "classification": _classification,
     "restoration": _restoration,
 }
 
 
-def measured(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
-    """The accuracy of a bundle on labelled data, by the metrics of its task."""
+def measured(
+    bundle: Bundle,
+    data: str,
+    split: str,
+    engine: str,
+    report: Report,
+    report_to: OnReport | None = None,
+) -> Measured:
+    """The accuracy of a bundle on labelled data, by the metrics of its task.
+
+    `report_to` gets a detector's report when it has seen all pictures.
+    """
+    if bundle.contract.task == "detection":
+        return _detection(bundle, data, split, engine, report, report_to)
     return _MEASURES[bundle.contract.task](bundle, data, split, engine, report)
 
 
@@ -156,13 +206,9 @@ def _labelled(data: str, split: str, report: Report) -> Iterator[tuple[Image, Se
         report(index + 1, len(opened))
 
 
-def _boxed(
-    data: str, split: str, taxonomy: Taxonomy, report: Report
-) -> Iterator[tuple[Image, BoxTruth]]:
-    from litescene.data.detection import open_detection
+def _boxed(opened: DetectionData, report: Report) -> Iterator[tuple[Image, BoxTruth]]:
     from litescene.media.pictures import read_picture
 
-    opened = open_detection(data, split, taxonomy)
     for index, sample in enumerate(opened.samples):
         truth = BoxTruth(sample.boxes, sample.classes, sample.crowd, known=sample.known)
         yield read_picture(sample.picture), truth

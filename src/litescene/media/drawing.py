@@ -1,4 +1,4 @@
-"""A drawing of lines, dots and words, written as SVG or PNG with the same layout.
+"""A drawing of lines, dots, patches and words, written as SVG or PNG with the same layout.
 
 Coordinates are pixels of the SVG, x to the right, y down; the PNG is `scale` times as fine. Words
 are laid out by the metrics of Pillow's own font, and the SVG is told their width, so that a word
@@ -45,10 +45,22 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
+class Patch:
+    """A filled rectangle; (x, y) is its upper left corner, `name` as of a `Dot`."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    color: Color
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Words:
     """A line of text; (x, y) is the start, middle or end of its baseline.
 
-    A thin rim of the background parts it from the lines below.
+    A thin rim parts it from the lines below, in the colour of its `ground`, by default the sheet's.
     """
 
     x: float
@@ -57,6 +69,7 @@ class Words:
     size: int
     color: Color
     anchor: Anchor = "start"
+    ground: Color | None = None
 
     @property
     def width(self) -> float:
@@ -70,6 +83,9 @@ def text_width(text: str, size: int) -> float:
     return float(_font(size * 8).getlength(text)) / 8
 
 
+Item = Line | Dot | Patch | Words
+
+
 @dataclass(slots=True)
 class Drawing:
     """A sheet of `width`×`height` pixels; later items lie over earlier ones."""
@@ -77,7 +93,7 @@ class Drawing:
     width: int
     height: int
     background: Color = (255, 255, 255)
-    items: list[Line | Dot | Words] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
 
     def svg(self) -> str:
         """The sheet as an SVG document."""
@@ -104,30 +120,36 @@ class Drawing:
         return file.getvalue()
 
 
-def _svg(item: Line | Dot | Words, background: Color) -> str:
+def _svg(item: Item, background: Color) -> str:
     if isinstance(item, Line):
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in item.points)
         stroke = f'stroke="{_hex(item.color)}" stroke-width="{item.width:g}"'
         return f'<polyline points="{points}" fill="none" {stroke} stroke-linejoin="round"/>'
-    if isinstance(item, Dot):
-        place = f'cx="{item.x:.1f}" cy="{item.y:.1f}" r="{item.radius:g}"'
+    if isinstance(item, (Dot, Patch)):
         name = f"<title>{escape(item.name)}</title>" if item.name else ""
-        return f'<circle {place} fill="{_hex(item.color)}">{name}</circle>'
+        place, fill = f'x="{item.x:.1f}" y="{item.y:.1f}"', f'fill="{_hex(item.color)}"'
+        if isinstance(item, Patch):
+            sides = f'width="{item.width:g}" height="{item.height:g}"'
+            return f"<rect {place} {sides} {fill}>{name}</rect>"
+        place = f'cx="{item.x:.1f}" cy="{item.y:.1f}" r="{item.radius:g}"'
+        return f"<circle {place} {fill}>{name}</circle>"
     place = f'x="{item.x:.1f}" y="{item.y:.1f}" font-size="{item.size}"'
     room = f'textLength="{item.width:.1f}" lengthAdjust="spacingAndGlyphs"'
     style = f'fill="{_hex(item.color)}" text-anchor="{item.anchor}"'
-    rim = f'stroke="{_hex(background)}" stroke-width="{2 * RIM}" paint-order="stroke"'
+    ground = _hex(background if item.ground is None else item.ground)
+    rim = f'stroke="{ground}" stroke-width="{2 * RIM}" paint-order="stroke"'
     return f"<text {place} {room} {style} {rim}>{escape(item.text)}</text>"
 
 
-def _paint(
-    pen: PIL.ImageDraw.ImageDraw, item: Line | Dot | Words, scale: int, background: Color
-) -> None:
+def _paint(pen: PIL.ImageDraw.ImageDraw, item: Item, scale: int, background: Color) -> None:
     if isinstance(item, Line):
         points = [(x * scale, y * scale) for x, y in item.points]
         pen.line(points, item.color, max(round(item.width * scale), 1), joint="curve")
     elif isinstance(item, Dot):
         pen.circle((item.x * scale, item.y * scale), item.radius * scale, item.color)
+    elif isinstance(item, Patch):
+        right, bottom = (item.x + item.width) * scale - 1, (item.y + item.height) * scale - 1
+        pen.rectangle((item.x * scale, item.y * scale, right, bottom), item.color)
     else:
         place, font = (item.x * scale, item.y * scale), _font(item.size * scale)
         anchor = _PIL_ANCHOR[item.anchor]
@@ -139,7 +161,7 @@ def _paint(
             font,
             anchor=anchor,
             stroke_width=rim,
-            stroke_fill=background,
+            stroke_fill=background if item.ground is None else item.ground,
         )
 
 

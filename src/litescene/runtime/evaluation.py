@@ -12,6 +12,7 @@ from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
 from litescene.metrics.classification import TopAccuracy, known_classes
 from litescene.metrics.detection import BoxTruth, DetectionMetric
+from litescene.metrics.detection_report import DetectionReport
 from litescene.metrics.image_quality import ImageQuality
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.runtime.classification import Classifier
@@ -40,16 +41,19 @@ def evaluate_segmenter(
 
 
 def evaluate_detector(
-    detector: Detector, samples: Iterable[tuple[Image, BoxTruth]]
+    detector: Detector,
+    samples: Iterable[tuple[Image, BoxTruth]],
+    report: DetectionReport | None = None,
 ) -> dict[str, Any]:
     """COCO's average precision; classes are those of the detector's taxonomy.
 
-    Build the detector with `score=EVALUATION_SCORE`, `iou=EVALUATION_IOU` and `multi_label`.
+    Build the detector with `score=EVALUATION_SCORE`, `iou=EVALUATION_IOU` and `multi_label`. A
+    `report`, made for these samples, sees every picture.
     """
-    metric = DetectionMetric(detector.taxonomy)
+    report = report or DetectionReport(DetectionMetric(detector.taxonomy), 0)
     for image, truth in samples:
-        metric.add(detector(image), truth)
-    return metric.scores().to_dict()
+        report.add(image, detector(image), truth)
+    return report.metric.scores().to_dict()
 
 
 def evaluate_classifier(

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from litescene.core import CheckpointError, DataError, Taxonomy
+from litescene.metrics.detection_report import OnReport, require_report
 from litescene.training.checkpoint import load_model
 
 
@@ -23,10 +24,16 @@ class _Trained:
     card: Mapping[str, Any]
     taxonomy: Taxonomy
     device: torch.device
+    report_to: OnReport | None
 
 
-def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
+def evaluate_checkpoint(
+    path: Path, spec: str, split: str, report_to: OnReport | None = None
+) -> dict[str, Any]:
     """Metrics of the checkpoint's task on `FORMAT:PATH`.
+
+    `report_to` gets a detector's report when it has seen all pictures; other tasks have none, and
+    it is an `InputError` to ask for one.
 
     Raises `CheckpointError` for a damaged file and `DataError` for data that do not fit.
     """
@@ -38,7 +45,8 @@ def evaluate_checkpoint(path: Path, spec: str, split: str) -> dict[str, Any]:
     if task not in _EVALUATIONS:
         raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trained = _Trained(path, model.to(device), card, taxonomy, device)
+    require_report(task, report_to)
+    trained = _Trained(path, model.to(device), card, taxonomy, device, report_to)
     return _EVALUATIONS[task](trained, spec, split)
 
 
@@ -60,10 +68,17 @@ def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
 
 def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
     from litescene.data.detection import open_detection
+    from litescene.metrics.detection import DetectionMetric
+    from litescene.metrics.detection_report import DetectionReport
     from litescene.training.tasks.detection import evaluate_detection
 
     boxes = open_detection(spec, split, trained.taxonomy)
-    return evaluate_detection(trained.model, boxes, int(trained.card["size"][0]), trained.device)
+    report = DetectionReport(DetectionMetric(trained.taxonomy), len(boxes))
+    size = int(trained.card["size"][0])
+    found = evaluate_detection(trained.model, boxes, size, trained.device, report)
+    if trained.report_to is not None:
+        trained.report_to(report)
+    return found
 
 
 def _classification(trained: _Trained, spec: str, split: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ With several processes all of them step together; the first alone writes, shows 
 
 from __future__ import annotations
 
+import copy
 import math
 import shlex
 import time
@@ -25,7 +26,7 @@ import litescene
 from litescene.core import DivergedError, LitesceneError, RecipeError
 from litescene.core.provenance import commit
 from litescene.models.spec import input_spec_of
-from litescene.training.checkpoint import initialise_from, take_input_spec
+from litescene.training.checkpoint import initialise_from, load_checkpoint, take_input_spec
 from litescene.training.data_specs import with_absolute_data
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import ModelSection, Recipe
@@ -151,6 +152,18 @@ class Trainer:
         with shown_in_tensorboard(self.folder.path, self.counters.log, self.is_first) as show:
             while self.counters.epoch < self.recipe.epochs and not self._stopped:
                 show(self._epoch())
+        self._by_the_first(self._draw)
+
+    def _draw(self) -> None:
+        """Let the task draw what the best weights do on the validation data, once."""
+        if self.folder.pictures.exists():
+            return
+        best = load_checkpoint(self.folder.path / "best.safetensors").tensors
+        network = copy.deepcopy(self.average.shadow)
+        network.load_state_dict(best)
+        files = self.task.pictures(network.eval())
+        if files:
+            self.folder.save_pictures(files)
 
     @property
     def _stopped(self) -> bool:

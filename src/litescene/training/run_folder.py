@@ -6,6 +6,7 @@ log.jsonl              one line per epoch
 events.out.tfevents.*  the same for TensorBoard
 last.safetensors       averaged weights after the newest epoch, with their card
 best.safetensors       averaged weights of the best evaluation, with their card
+pictures/              what the best weights do on the validation data, where the task draws it
 resume.safetensors     everything needed to go on: one file, so one rename commits an epoch
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,17 @@ class RunFolder:
         known.append(record)
         text = "".join(json.dumps(entry) + "\n" for entry in known)
         write_atomic(self.path / "log.jsonl", text.encode())
+
+    @property
+    def pictures(self) -> Path:
+        """Folder of what is to be seen of the validation; it is there once a run has ended."""
+        return self.path / "pictures"
+
+    def save_pictures(self, files: Mapping[str, bytes]) -> None:
+        """Write what a task drew of the best weights."""
+        self.pictures.mkdir(exist_ok=True)
+        for name, file in files.items():
+            write_atomic(self.pictures / name, file)
 
     def save_weights(self, name: str, average: MovingAverage, card: dict[str, Any]) -> None:
         """Write `last` or `best`."""

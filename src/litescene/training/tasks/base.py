@@ -62,6 +62,10 @@ class Task(Protocol):
         """Metrics on the validation data: numbers, or tables of numbers by name."""
         ...
 
+    def pictures(self, model: nn.Module) -> dict[str, bytes]:
+        """What is to be seen of the validation, as PNG files by name; empty where nothing is."""
+        ...
+
     def card(self) -> dict[str, Any]:
         """What a checkpoint's card says about data, classes and input."""
         ...

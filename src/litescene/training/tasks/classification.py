@@ -157,6 +157,10 @@ class ClassificationTask:
         """Top-1 and top-5 accuracy on val, in all and per class."""
         return evaluate_classification(model, self.val, self.view, self.device)
 
+    def pictures(self, model: nn.Module) -> dict[str, bytes]:
+        """None; `segment` and the like show what a network does."""
+        return {}
+
     def card(self) -> dict[str, Any]:
         """Data, classes and input."""
         s = self.settings

@@ -27,6 +27,8 @@ from litescene.data.detection import DetectionData, open_detection
 from litescene.data.detection_mix import STRIDE, DetectionMix
 from litescene.data.mosaic import MosaicOptions, TrainingPicture
 from litescene.media.pictures import read_picture
+from litescene.metrics.detection import BoxTruth, DetectionMetric
+from litescene.metrics.detection_report import DetectionReport
 from litescene.models.detection.postprocess import detect
 from litescene.training.losses.detection import YoloLoss
 from litescene.training.recipe import (
@@ -272,6 +274,17 @@ class DetectionTask:
         mean = float(np.mean(list(record.values())))
         return {"ap50": mean, **record, "sources": results}
 
+    def pictures(self, model: nn.Module) -> dict[str, bytes]:
+        """Curves, confusion and found boxes of every val source; see `DetectionReport`."""
+        files: dict[str, bytes] = {}
+        for data in self.val:
+            report = DetectionReport(DetectionMetric(self.taxonomy), len(data))
+            evaluate_detection(model, data, self.settings.size, self.device, report)
+            source = data.samples[0].source
+            drawn = report.files(f"{self.recipe.name} on {source}, val")
+            files |= {f"{source}_{name}": file for name, file in drawn.items()}
+        return files
+
     def card(self) -> dict[str, Any]:
         """Data, classes and input size."""
         return {
@@ -314,15 +327,19 @@ def detect_picture(
 
 @torch.inference_mode()
 def evaluate_detection(
-    model: nn.Module, data: DetectionData, size: int, device: torch.device
+    model: nn.Module,
+    data: DetectionData,
+    size: int,
+    device: torch.device,
+    report: DetectionReport | None = None,
 ) -> dict[str, Any]:
-    """COCO average precision over the classes that the source annotates (float32)."""
-    from litescene.metrics.detection import BoxTruth, DetectionMetric
+    """COCO average precision over the classes that the source annotates (float32).
 
-    metric = DetectionMetric(data.taxonomy)
+    A `report`, made for this data, sees every picture.
+    """
+    report = report or DetectionReport(DetectionMetric(data.taxonomy), 0)
     for sample in data.samples:
-        found = detect_picture(model, read_picture(sample.picture), data.taxonomy, size, device)
-        metric.add(
-            found, BoxTruth(sample.boxes, sample.classes, crowd=sample.crowd, known=sample.known)
-        )
-    return metric.scores().to_dict()
+        image = read_picture(sample.picture)
+        truth = BoxTruth(sample.boxes, sample.classes, crowd=sample.crowd, known=sample.known)
+        report.add(image, detect_picture(model, image, data.taxonomy, size, device), truth)
+    return report.metric.scores().to_dict()

@@ -128,6 +128,10 @@ class RestorationTask:
         """Mean PSNR and SSIM on val."""
         return evaluate_restoration(model, self.val, self.device, self.settings.val_every)
 
+    def pictures(self, model: nn.Module) -> dict[str, bytes]:
+        """None; `segment` and the like show what a network does."""
+        return {}
+
     def card(self) -> dict[str, Any]:
         """Data, planes and size of the training's inputs."""
         return {

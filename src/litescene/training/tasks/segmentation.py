@@ -143,6 +143,10 @@ class SegmentationTask:
         """Mean IoU and IoU per class on val."""
         return evaluate_segmentation(model, self.val, self.device)
 
+    def pictures(self, model: nn.Module) -> dict[str, bytes]:
+        """None; `segment` and the like show what a network does."""
+        return {}
+
     def card(self) -> dict[str, Any]:
         """Data, classes and training size."""
         height, width = self.images.shape[1:3]

@@ -1,0 +1,116 @@
+"""Pictures of how a detector did on labelled pictures: curves, confusion, and the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from litescene.core import Detections, Image, InputError
+from litescene.core.contract import TaskName
+from litescene.media.accuracy_charts import Curve, draw_confusion, draw_curves
+from litescene.media.overlay import draw_detections
+from litescene.media.pictures import encode_png
+from litescene.metrics.box_confusion import BoxConfusion, in_use
+from litescene.metrics.detection import BoxTruth, DetectionMetric
+
+SHOWN = 16
+TILE = 320
+"""Pixels of the longest side of a picture on the sheet."""
+_TRUE = (255, 255, 255)
+
+
+OnReport = Callable[["DetectionReport"], None]
+"""Hears of a report when it has seen all pictures of an evaluation."""
+
+
+def require_report(task: TaskName, report_to: OnReport | None) -> None:
+    """An `InputError` where a report is wanted of a task that has none."""
+    if report_to is not None and task != "detection":
+        raise InputError(
+            f"pictures of an evaluation are drawn of detectors, and this is a model of {task}; "
+            "leave them out"
+        )
+
+
+class DetectionReport:
+    """Collects the pictures of one evaluation beside its metric; `files()` draws them.
+
+    Of the pictures themselves, of which there will be `pictures`, the sheet shows `SHOWN`, evenly
+    spread, with the true boxes thin and white and the found ones, from the confusion's score on, in
+    the colours of their classes.
+    """
+
+    def __init__(self, metric: DetectionMetric, pictures: int) -> None:
+        self.metric = metric
+        self.confusion = BoxConfusion(metric.taxonomy)
+        chosen = np.linspace(0, max(pictures - 1, 0), min(SHOWN, pictures))
+        self._chosen = set(chosen.round().astype(int).tolist())
+        self._count = 0
+        self._tiles: list[Image] = []
+
+    def add(self, image: Image, detections: Detections, truth: BoxTruth) -> None:
+        """Count one picture H×W×3 RGB, in the metric too."""
+        self.metric.add(detections, truth)
+        self.confusion.add(detections, truth)
+        if self._count in self._chosen:
+            self._tiles.append(self._tile(image, detections, truth))
+        self._count += 1
+
+    def files(self, title: str) -> dict[str, bytes]:
+        """PNG files by name: `precision_recall`, `confusion`, `pictures`."""
+        scores, taxonomy = self.metric.scores(), self.metric.taxonomy
+        curves = []
+        for index, (name, color) in enumerate(zip(taxonomy.names, taxonomy.colors, strict=True)):
+            average = scores.ap50_per_class[name]
+            if average is not None:
+                curve = self.metric.curve(index)
+                curves.append(Curve(name, color, curve.recall, curve.precision, average))
+        said = f"{scores.pictures} pictures, {scores.boxes} boxes"
+        overall = f"AP50 {scores.ap50:.3f} at an overlap of 0.5; {said}"
+        pairs = (
+            f"rows: true, columns: found; score from {self.confusion.score:g}, overlap from "
+            f"{self.confusion.iou:g}"
+        )
+        counts = self.confusion.counts
+        met = np.flatnonzero((counts.sum(0) + counts.sum(1))[:-1])
+        kept = [*met, len(taxonomy)]
+        names = [taxonomy.names[i] for i in met]
+        matrix = draw_confusion(counts[np.ix_(kept, kept)], names, title, pairs)
+        return {
+            "precision_recall.png": draw_curves(curves, title, overall).png(),
+            "confusion.png": matrix.png(),
+            "pictures.png": encode_png(_sheet(self._tiles)),
+        }
+
+    def _tile(self, image: Image, detections: Detections, truth: BoxTruth) -> Image:
+        scale = TILE / max(image.shape[:2])
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        size = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
+        tile = np.array(cv2.resize(image, size, interpolation=method))
+        seen = in_use(detections, self.confusion.score)
+        found = Detections(
+            detections.boxes[seen] * np.float32(scale),
+            detections.scores[seen],
+            detections.classes[seen],
+            detections.taxonomy,
+        )
+        draw_detections(tile, found)
+        for box in truth.boxes * scale:
+            x1, y1, x2, y2 = (round(float(value)) for value in box)
+            cv2.rectangle(tile, (x1, y1), (x2, y2), _TRUE, 1)
+        return tile
+
+
+def _sheet(tiles: list[Image]) -> Image:
+    """Tiles on a square grid, each centred in its field."""
+    side = max(int(np.ceil(np.sqrt(len(tiles)))), 1)
+    rows = max(-(-len(tiles) // side), 1)
+    sheet = np.full((rows * TILE, side * TILE, 3), 32, np.uint8)
+    for index, tile in enumerate(tiles):
+        row, column = divmod(index, side)
+        top = row * TILE + (TILE - tile.shape[0]) // 2
+        left = column * TILE + (TILE - tile.shape[1]) // 2
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return sheet
