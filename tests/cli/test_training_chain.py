@@ -12,6 +12,8 @@ from litescene.core import Taxonomy
 from litescene.media import read_labels
 from litescene.models import create_model
 from litescene.training import save_checkpoint
+from litescene.training.data_specs import trained_on
+from litescene.training.recipe import load_recipe
 
 
 @pytest.mark.slow
@@ -52,6 +54,24 @@ def test_train_resume_evaluate_export_and_segment_follow_each_other(
     ended = call("segment", "set/val/0.png", "--model", "tiny.onnx", "--engine", "onnxruntime")
     assert ended.code == 0, ended.err
     assert read_labels(place / "0_labels.png").shape == (96, 96)
+
+
+def test_data_take_the_place_of_the_recipes(recipe: Path) -> None:
+    for name, wanted in (
+        ("own_detector", {"train": [{"data": "voc:my set"}], "val": ["voc:my set"]}),
+        (str(recipe), {"data": "voc:my set"}),
+    ):
+        settings = trained_on(load_recipe(name).task, "voc:my set")
+        changed = load_recipe(name, settings).settings
+        assert {key: changed[key] for key in wanted} == wanted
+
+
+def test_data_go_with_a_recipe(call: Any, recipe: Path) -> None:
+    ended = call("train", "--resume", "run", "--data", "camvid:set")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    ended = call("train", recipe, "--data", "camvid:nowhere")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "neither nowhere nor" in ended.err
 
 
 def test_training_needs_either_a_recipe_or_a_run(call: Any, recipe: Path) -> None:

@@ -106,6 +106,52 @@ def test_yolo_damage_is_named_with_its_line(tmp_path: Path, line: str, message: 
         open_detection(f"yolo:{tmp_path}", "all")
 
 
+def elsewhere(root: Path, config: str) -> Path:
+    """A set whose pictures lie where only its data.yaml says."""
+    for split, name in (("learn", "a"), ("check", "b")):
+        picture(root / "pool" / split / "images" / f"{name}.png")
+        write(root / "pool" / split / "labels" / f"{name}.txt", "0 0.5 0.5 0.5 0.5\n")
+    write(root / "data.yaml", config)
+    return root
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "path: pool  # the root\ntrain: learn/images\nval: check/images\nnames: [x]\nnc: 1\n",
+        "train: ../pool/learn/images\nval: '../pool/check'\nnames:\n  0: x  # the only one\n",
+        "train: [pool/learn/images]\nval: pool/list.txt\nnames:\n- x\ndownload: |\n  a: [\n",
+    ],
+)
+def test_data_yaml_says_where_the_pictures_of_a_split_are(tmp_path: Path, config: str) -> None:
+    root = elsewhere(tmp_path / "mine", config)
+    write(root / "pool" / "list.txt", "check/images/b.png\n\n")
+    for spec in (f"yolo:{root}", f"yolo:{root / 'data.yaml'}"):
+        for split, names in (("train", ["a"]), ("val", ["b"]), ("all", ["a", "b"])):
+            data = open_detection(spec, split)
+            assert sorted(s.picture.stem for s in data.samples) == names
+            assert data.taxonomy.names == ("x",)
+            assert data.name == f"yolo:mine:{split}"
+            np.testing.assert_allclose(data.samples[0].boxes, [[10, 7.5, 30, 22.5]])
+
+
+def test_a_data_yaml_that_points_nowhere_is_named_with_its_line(tmp_path: Path) -> None:
+    root = elsewhere(tmp_path, "names: [x]\ntrain: gone/images\nval: pool/list.txt\n")
+    with pytest.raises(
+        DataError, match=r"data.yaml, line 2: there is no .*gone.images; expected a"
+    ):
+        open_detection(f"yolo:{root}", "train")
+    write(root / "pool" / "list.txt", "check/images/b.png\ncheck/images/c.png\n")
+    with pytest.raises(DataError, match=r"list.txt, line 2: there is no picture .*c.png"):
+        open_detection(f"yolo:{root}", "val")
+    write(root / "data.yaml", "nc: 3\nnames: [x]\ntrain: pool/learn/images\n")
+    with pytest.raises(DataError, match=r"data.yaml, line 1: nc is 3, and there are 1 names"):
+        open_detection(f"yolo:{root}", "train")
+    write(root / "data.yaml", "names: [x]\ntrain: pool/learn/images\n")
+    with pytest.raises(DataError, match=r"nor has data.yaml an entry 'val'"):
+        open_detection(f"yolo:{root}", "val")
+
+
 def voc(root: Path, stem: str, objects: str) -> None:
     picture(root / "JPEGImages" / f"{stem}.jpg")
     name = f"<filename>{stem}.jpg</filename>"
@@ -230,6 +276,18 @@ def test_a_split_that_nobody_defined_is_refused(tmp_path: Path) -> None:
         open_detection(f"voc:{tmp_path}", "train")
     with pytest.raises(DataError, match="no split 'tests'"):
         open_detection(f"voc:{tmp_path}", "tests")
+
+
+def test_a_split_test_is_the_sets_own_and_never_made(tmp_path: Path) -> None:
+    for stem in ("a", "b", "c"):
+        voc(tmp_path / "own", stem, voc_object("dog", (1, 2, 10, 20)))
+    write(tmp_path / "own" / "ImageSets" / "Main" / "test.txt", "b\nc\n")
+    data = open_detection(f"voc:{tmp_path / 'own'}", "test")
+    assert [s.picture.stem for s in data.samples] == ["b", "c"]
+    # Of a set with a fixed list of validation pictures the others are train, and none is test.
+    voc(tmp_path / "road_signs", "road1", voc_object("stop", (1, 2, 10, 20)))
+    with pytest.raises(DataError, match="no split 'test'"):
+        open_detection(f"voc:{tmp_path / 'road_signs'}", "test")
 
 
 def test_the_fixed_lists_hold_about_a_fifth() -> None:

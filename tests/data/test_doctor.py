@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +14,13 @@ import pytest
 
 from litescene.core import DataError
 from litescene.data.doctor import check_data
+from litescene.data.doctor_page import SHOWN, Gallery, render_page
 
 
 def camvid(root: Path, *splits: str) -> Path:
     for split in splits:
-        for folder, values in ((split, np.zeros((8, 6, 3))), (f"{split}annot", np.ones((8, 6)))):
+        own = np.full((8, 6, 3), len(split))
+        for folder, values in ((split, own), (f"{split}annot", np.ones((8, 6)))):
             (root / folder).mkdir(parents=True)
             PIL.Image.fromarray(values.astype(np.uint8)).save(root / folder / "a.png")
     return root
@@ -60,7 +65,7 @@ def test_a_set_without_splits_is_read_as_a_whole(tmp_path: Path) -> None:
 def test_damaged_annotations_end_in_a_report(tmp_path: Path, text: str) -> None:
     report = check_data(f"voc:{voc(tmp_path, text)}")
     assert report.splits == []
-    assert "a.xml" in report.malformed["train"]
+    assert "a.xml" in report.malformed["all"]
     assert not report.sound
 
 
@@ -75,3 +80,122 @@ def test_label_pictures_that_cannot_be_read_end_in_a_report(tmp_path: Path) -> N
 def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="does not exist; give the right path"):
         check_data(f"camvid:{tmp_path / 'nothing'}")
+
+
+def yolo(root: Path, **labels: str) -> Path:
+    """A picture of its own for every name, `SPLIT_NAME`, with this label text."""
+    for index, (name, text) in enumerate(labels.items()):
+        split, stem = name.split("_")
+        for kind in ("images", "labels"):
+            (root / kind / split).mkdir(parents=True, exist_ok=True)
+        pixels = np.full((20, 40, 3), 10 * index, np.uint8)
+        PIL.Image.fromarray(pixels).save(root / "images" / split / f"{stem}.png")
+        (root / "labels" / split / f"{stem}.txt").write_text(text)
+    (root / "data.yaml").write_text("names: [cat, dog]\n")
+    return root
+
+
+def test_every_wrong_box_is_found_and_the_rest_is_still_counted(tmp_path: Path) -> None:
+    root = yolo(
+        tmp_path,
+        train_good="0 0.5 0.5 0.2 0.2\n",
+        train_class="7 0.5 0.5 0.2 0.2\n",
+        train_word="0 0.5 half 0.2 0.2\n",
+        train_few="0 0.5 0.5\n",
+        train_flat="1 0.5 0.5 0.0 0.2\n0 0.2 0.2 0.1 0.1\n",
+        train_outside="1 0.95 0.5 0.5 0.2\n",
+        train_twice="0 0.5 0.5 0.2 0.2\n1 0.5 0.5 0.2 0.2\n0 0.5 0.5 0.201 0.2\n",
+        val_one="0 0.5 0.5 0.2 0.2\n",
+    )
+    report = check_data(f"yolo:{root}")
+    train, val = report.splits
+    assert not report.sound
+    assert train.classes == {"cat": 4, "dog": 2}
+    assert val.classes == {"cat": 1, "dog": 0}
+    unknown, few, word = train.unreadable
+    assert "class.txt, line 1: expected a class (0 to 1), not 7" in unknown
+    assert "few.txt, line 1: expected 5 columns" in few
+    assert "word.txt, line 1: expected 'class cx cy w h' as shares of 1, not 'half'" in word
+    flat, outside, twice = train.notes
+    assert "flat.txt: box 1" in flat
+    assert "has no area and is left out" in flat
+    assert "outside.png: dog (28, 8, 48, 12) reaches out of the picture, which is 40×20" in outside
+    assert "twice.png: cat is there twice, boxes 1 and 3" in twice
+    json.dumps(report.to_dict())
+
+
+def test_odd_boxes_alone_are_no_problem(tmp_path: Path) -> None:
+    root = yolo(tmp_path, train_a="1 0.5 0.5 0.0 0.2\n", val_b="0 0.99 0.5 0.1 0.2\n")
+    report = check_data(f"yolo:{root}")
+    assert [len(split.notes) for split in report.splits] == [1, 1]
+    assert report.sound
+
+
+def test_a_picture_that_is_in_two_splits_is_a_leak(tmp_path: Path) -> None:
+    root = yolo(tmp_path, train_a="", train_b="", val_c="")
+    with PIL.Image.open(root / "images" / "train" / "b.png") as same:
+        same.save(root / "images" / "val" / "other.bmp")  # another file of the same pixels
+    report = check_data(f"yolo:{root}")
+    assert report.leaks == ["other.bmp of val is the same picture as b.png of train"]
+    assert not report.sound
+    (root / "images" / "val" / "other.bmp").rename(root / "images" / "train" / "other.bmp")
+    assert check_data(f"yolo:{root}").sound
+
+
+def test_a_missing_picture_of_a_list_is_found_by_its_line(tmp_path: Path) -> None:
+    root = voc(tmp_path, "<annotation><object><name>a</name></object></annotation>")
+    (root / "JPEGImages" / "a.jpg").unlink()
+    coco = {
+        "categories": [{"id": 1, "name": "cat"}],
+        "images": [{"id": 1, "file_name": "gone.png"}, {"id": 2, "file_name": "there.png"}],
+        "annotations": [
+            {"id": 3, "image_id": 2, "category_id": 1, "bbox": [1, 1, 2, 2]},
+            {"id": 4, "image_id": 9, "category_id": 1, "bbox": [1, 1, 2, 2]},
+        ],
+    }
+    other = tmp_path / "coco"
+    (other / "images").mkdir(parents=True)
+    (other / "annotations").mkdir()
+    PIL.Image.fromarray(np.zeros((8, 6, 3), np.uint8)).save(other / "images" / "there.png")
+    (other / "annotations" / "instances_train.json").write_text(json.dumps(coco))
+    (split,) = check_data(f"coco:{other}").splits
+    assert split.classes == {"cat": 1}
+    assert "annotation 4 names picture 9" in split.unreadable[0]
+    assert "there is no picture" in split.unreadable[1]
+    assert "gone.png" in split.unreadable[1]
+
+
+def test_the_page_shows_pictures_with_their_boxes_and_what_is_wrong(tmp_path: Path) -> None:
+    root = yolo(tmp_path, train_a="0 0.5 0.5 0.5 0.5\n", train_b="1 0.95 0.5 0.5 0.2\n",
+                val_c="9 0.5 0.5 0.2 0.2\n", val_d="")  # fmt: skip
+    gallery = Gallery()
+    report = check_data(f"yolo:{root}", None, gallery)
+    page = render_page(report, gallery)
+    pictures = re.findall(r"src='data:image/jpeg;base64,([^']+)'", page)
+    assert len(pictures) == 3  # c has no readable label
+    with PIL.Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as opened:
+        shown = np.asarray(opened.convert("RGB")).astype(int)
+    assert shown.shape == (20, 40, 3)
+    assert np.ptp(shown[15], axis=-1).max() > 100  # the lower edge of the box has a colour
+    assert np.ptp(shown[18], axis=-1).max() < 60
+    for said in ("reaches out of the picture", "expected a class (0 to 1), not 9", "<td>dog"):
+        assert said in page
+    assert "<script" not in page
+
+
+def test_the_page_is_proof_against_names_with_markup(tmp_path: Path) -> None:
+    root = yolo(tmp_path, train_a="0 0.5 0.5 0.5 0.5\n")
+    (root / "data.yaml").write_text("names: ['<b>cat</b>', dog]\n")
+    gallery = Gallery()
+    page = render_page(check_data(f"yolo:{root}", None, gallery), gallery)
+    assert "<b>" not in page
+    assert "&lt;b&gt;cat" in page
+
+
+@pytest.mark.parametrize("total", [1, 5, 24, 25, 100, 1001])
+def test_a_gallery_takes_evenly_spread_pictures(total: int) -> None:
+    wanted = [i for i in range(total) if Gallery().wants(i, total)]
+    assert len(wanted) == min(total, SHOWN)
+    assert wanted[0] == 0
+    gaps = np.diff([*wanted, total])
+    assert gaps.max() - gaps.min() <= 1

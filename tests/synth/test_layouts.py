@@ -67,6 +67,24 @@ def test_camvid_has_pictures_and_index_labels_split_by_time(
         assert labels.max() < len(CAMVID)
 
 
+def test_yolo_boxes_are_the_frames_objects_as_shares(root: Path, frames: list[StreetFrame]) -> None:
+    config = (root / "yolo" / "data.yaml").read_text()
+    assert f"names: [{', '.join(STREET_OBJECTS.names)}]" in config
+    boxes = 0
+    for frame in frames:
+        name = f"street4_{frame.index:06d}"
+        assert np.array_equal(rgb(root / "yolo" / "images" / "train" / f"{name}.png"), frame.image)
+        text = (root / "yolo" / "labels" / "train" / f"{name}.txt").read_text()
+        rows = np.array([line.split() for line in text.splitlines()], float).reshape(-1, 5)
+        assert rows[:, 0].tolist() == frame.objects.classes.tolist()
+        height, width = frame.image.shape[:2]
+        centre, sides = rows[:, 1:3] * (width, height), rows[:, 3:] * (width, height)
+        found = np.concatenate((centre - sides / 2, centre + sides / 2), axis=1)
+        assert np.allclose(found, frame.objects.boxes.reshape(-1, 4), atol=1e-3)
+        boxes += len(rows)
+    assert boxes
+
+
 def test_coco_boxes_are_the_frames_objects(root: Path, frames: list[StreetFrame]) -> None:
     plain = json.loads((root / "coco" / "annotations" / "instances.json").read_text())
     names = {c["id"]: c["name"] for c in plain["categories"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ import typer
 from litescene.cli.options import JsonSwitch
 from litescene.cli.progress import progress
 from litescene.cli.table import format_table
-from litescene.core import DataError
+from litescene.core import DataError, InputError
 from litescene.data.location import VARIABLE, data_root
+from litescene.media.atomic import write_atomic
 from litescene.runtime.machine import Check, inspect_machine
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ EXAMPLES = (
     "litescene doctor",
     "litescene doctor --data camvid:camvid",
     "litescene doctor --data voc:road_signs --json",
+    "litescene doctor --data yolo:my_signs --page my_signs.html",
 )
 PROBLEMS = 2
 _MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
@@ -32,17 +35,28 @@ def command(
         str | None,
         typer.Option(help="also read a whole data set, FORMAT:PATH", show_default=False),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --data: an HTML page of what was found, with pictures and their annotations",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonSwitch = False,
 ) -> int:
     """Check Python, processor, engines, extras, shipped models, cache, disk and data.
 
-    Ends with code 0 when all is well and 2 when something needs to be done.
+    Ends with code 0 when all is well and 2 when something needs to be done. Of boxes, those without
+    area, outside of their picture and there twice are noted; what no training can use (unknown
+    classes, missing pictures, damaged files) and pictures that are in two splits are problems.
     """
+    if page is not None and data is None:
+        raise InputError(f"--page {page}: the page shows a data set; name it with --data")
     checks = [*inspect_machine(), _data_folder()]
     report = None
     if data is not None:
         try:
-            report = _check_data(data)
+            report = _check_data(data, page)
         except DataError as error:  # there is nothing to report on, and the machine's checks stand
             checks.append(Check("data", "problem", str(error)))
     sound = all(c.state != "problem" for c in checks) and (report is None or report.sound)
@@ -67,11 +81,16 @@ def _data_folder() -> Check:
     return Check("data folder", "note", f"{said}: no such folder; needed for training only")
 
 
-def _check_data(spec: str) -> DataReport:
+def _check_data(spec: str, page: Path | None) -> DataReport:
     from litescene.data.doctor import check_data
+    from litescene.data.doctor_page import Gallery, render_page
 
+    gallery = None if page is None else Gallery()
     with progress(f"reading {spec}") as report:
-        return check_data(spec, report)
+        found = check_data(spec, report, gallery)
+    if page is not None and gallery is not None:
+        write_atomic(page, render_page(found, gallery))
+    return found
 
 
 def _print_data(report: DataReport) -> None:
@@ -89,6 +108,10 @@ def _print_data(report: DataReport) -> None:
             print(f"void: {split.void:,} pixels")
         for problem in split.unreadable:
             print(f"PROBLEM {problem}")
+        for note in split.notes:
+            print(f"note {note}")
+    for leak in report.leaks:
+        print(f"\nPROBLEM {leak}")
     for split_name, reason in report.malformed.items():
         print(f"\nPROBLEM split {split_name}: {reason}")
     for split_name, reason in report.absent.items():

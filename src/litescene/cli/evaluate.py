@@ -49,7 +49,7 @@ def command(
     ],
     split: Annotated[
         str,
-        typer.Option(help="train, val, test (not of boxes) or all (boxes and classes)"),
+        typer.Option(help="train, val, test or all (boxes and classes)"),
     ] = "val",
     engine: Engine = "auto",
     json_file: JsonFile = None,

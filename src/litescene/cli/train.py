@@ -21,6 +21,7 @@ EXAMPLES = (
     "litescene train pp_liteseg_t_camvid --out runs/camvid",
     "litescene train my.toml --set optimizer.lr=0.01 --set epochs=50",
     "litescene train pp_liteseg_t_camvid --set model.name=enet --pool adapool",
+    "litescene train own_detector --data yolo:my_signs --out runs/my_signs",
     "litescene train --resume runs/camvid",
     "litescene train --all segmentation --models 'espnet*' --models enet",
 )
@@ -41,6 +42,13 @@ def command(
     ] = None,
     resume: Annotated[
         Path | None, typer.Option(help="go on with the run in this folder", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="FORMAT:PATH to train and validate on instead of the recipe's data",
+            show_default=False,
+        ),
     ] = None,
     pool: Annotated[
         str | None,
@@ -89,6 +97,8 @@ def command(
     if not installed("torch"):
         raise MissingExtraError("training", "train")
     settings = [*(settings or []), *([] if pool is None else [f"model.pool={pool}"])]
+    if data is not None:
+        settings = [*_on_data(recipe, data), *settings]
     if every is not None:
         from litescene.cli.train_all import Choice, train_all
 
@@ -102,12 +112,21 @@ def command(
         raise InputError("give a recipe, --resume RUN or --all TASK; see litescene train --help")
     if resume is not None and (settings or out):
         raise InputError(
-            "a resumed run keeps its recipe and folder; leave out --set, --pool and --out"
+            "a resumed run keeps its recipe and folder; leave out --set, --data, --pool and --out"
         )
     if resume is not None:
         _resume(resume)
     else:
         _start(str(recipe), settings, out)
+
+
+def _on_data(recipe: str | None, data: str) -> list[str]:
+    from litescene.training.data_specs import trained_on
+    from litescene.training.recipe import load_recipe
+
+    if recipe is None:
+        raise InputError(f"--data {data} goes with a recipe; see litescene train --help")
+    return trained_on(load_recipe(recipe).task, data)
 
 
 def _start(name: str, settings: list[str], out: Path | None) -> None:

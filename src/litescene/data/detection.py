@@ -3,13 +3,13 @@
 | format | layout |
 |---|---|
 | coco | COCO JSON in `annotations/`, pictures in `images/` |
-| yolo | `images/` and `labels/`, optional `data.yaml` |
+| yolo | `images/` and `labels/`, optional `data.yaml`, or the paths in that |
 | voc | Pascal VOC XML |
 | boxcsv | `boxes.csv` and `images/` |
 | penn | Penn-Fudan: `Annotation/` and `PNGImages/` |
 | camvid-boxes | boxes made from CamVid's index labels |
 
-Splits are `all`, `train` and `val`. Where a format has no splits of its own, the list
+Splits are `all`, `train`, `val` and `test`. Where a format has no splits of its own, the list
 `splits/<folder>_val.txt` of this package fixes them: by time for frames of one drive, by a seeded
 hash of the file name otherwise.
 """
@@ -26,12 +26,13 @@ from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_camvid import read_camvid_boxes
 from litescene.data.detection_classes import map_to_taxonomy, own_taxonomy
 from litescene.data.detection_coco import read_coco
-from litescene.data.detection_records import Annotations, DetectionSample
-from litescene.data.detection_text import read_box_csv, read_penn, read_yolo
+from litescene.data.detection_records import Annotations, DetectionSample, Flaws
+from litescene.data.detection_text import read_box_csv, read_penn
 from litescene.data.detection_voc import read_voc
+from litescene.data.detection_yolo import has_yolo_split, read_yolo
 from litescene.data.location import split_spec
 
-_READERS: dict[str, Callable[[Path, str], Annotations]] = {
+_READERS: dict[str, Callable[[Path, str, Flaws], Annotations]] = {
     "coco": read_coco,
     "yolo": read_yolo,
     "voc": read_voc,
@@ -40,7 +41,7 @@ _READERS: dict[str, Callable[[Path, str], Annotations]] = {
     "camvid-boxes": read_camvid_boxes,
 }
 FORMATS = tuple(_READERS)
-SPLITS = ("all", "train", "val")
+SPLITS = ("all", "train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +61,32 @@ class DetectionData:
         return self.samples[0].known
 
 
-def open_detection(spec: str, split: str, taxonomy: Taxonomy | None = None) -> DetectionData:
+def open_detection(
+    spec: str, split: str, taxonomy: Taxonomy | None = None, flaws: Flaws = None
+) -> DetectionData:
     """Open `FORMAT:PATH`, e.g. `open_detection("voc:road_signs", "val", STREET_OBJECTS)`.
 
-    Without a taxonomy the set's own classes are used. Raises `DataError` for unknown formats and
-    splits, malformed files and empty splits.
+    Without a taxonomy the set's own classes are used. What is wrong with single pictures and boxes
+    is noted in `flaws`, if there are any, and left out; else it is a `DataError`, as are unknown
+    formats and splits, and empty splits.
     """
     name, root = split_spec(spec, FORMATS)
     if split not in SPLITS:
         raise DataError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}")
-    annotations = _fixed_split(_READERS[name](root, split), name, root, split)
+    annotations = _fixed_split(_READERS[name](root, split, flaws), name, root, split)
     if not annotations.pictures:
         raise DataError(f"{root}: split '{split}' has no pictures in the {name} layout")
-    source = root.stem if root.is_file() else root.resolve().name
+    source = _source_of(root.resolve())
     target = taxonomy or own_taxonomy(annotations, source)
     samples = map_to_taxonomy(annotations, target, source)
     return DetectionData(f"{name}:{source}:{split}", tuple(samples), target)
+
+
+def _source_of(root: Path) -> str:
+    """The name of a data set: that of its folder, or of the file that it is in."""
+    if root.name == "data.yaml":
+        return root.parent.name
+    return root.stem if root.is_file() else root.name
 
 
 def validation_stems(folder: str) -> frozenset[str] | None:
@@ -90,7 +101,7 @@ def _fixed_split(annotations: Annotations, name: str, root: Path, split: str) ->
     if split == "all" or _has_own_splits(name, root, split):
         return annotations
     folder = (root.parent if root.is_file() else root.resolve()).name
-    stems = validation_stems(folder)
+    stems = None if split == "test" else validation_stems(folder)
     if stems is None:
         raise AbsentSplitError(
             f"{root}: this {name} data has no split '{split}' and litescene has no list for "
@@ -104,5 +115,5 @@ def _has_own_splits(name: str, root: Path, split: str) -> bool:
     if name == "voc":
         return (root / "ImageSets" / "Main" / f"{split}.txt").exists()
     if name == "yolo":
-        return (root / "images" / split).is_dir()
+        return has_yolo_split(root, split)
     return name in ("coco", "camvid-boxes")

@@ -9,6 +9,7 @@ crowd regions: neither objects nor background.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,14 @@ from numpy.typing import NDArray
 
 from litescene.core import CAMVID
 from litescene.core.errors import AbsentSplitError
-from litescene.data.detection_records import Annotated, Annotations, annotated, find_picture
+from litescene.data.detection_records import (
+    Annotated,
+    Annotations,
+    Flaws,
+    annotated,
+    find_picture,
+    read_each,
+)
 from litescene.media.pictures import read_labels
 
 
@@ -43,15 +51,16 @@ _SPECK = 20
 """Smaller components are noise of the labelling: no object, no neighbour, no crowd."""
 
 
-def read_camvid_boxes(root: Path, split: str) -> Annotations:
+def read_camvid_boxes(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     """Boxes of split `train` or `val` in the CamVid layout (`train/`, `trainannot/`)."""
     folder = root / f"{split}annot"
     if not folder.is_dir():
         raise AbsentSplitError(
             f"{root}: expected a folder {folder.name}; CamVid's splits are train, val"
         )
-    pictures = [_picture(p, root / split) for p in sorted(folder.glob("*.png"))]
-    return Annotations(tuple(pictures), tuple(_SHAPES))
+    read = partial(_picture, pictures=root / split)
+    found = [one for _, one in read_each(sorted(folder.glob("*.png")), read, flaws)]
+    return Annotations(tuple(found), tuple(_SHAPES))
 
 
 def _picture(path: Path, pictures: Path) -> Annotated:

@@ -14,8 +14,10 @@ from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_records import (
     Annotated,
     Annotations,
+    Flaws,
     annotated,
     find_picture,
+    read_each,
     read_text,
 )
 
@@ -23,7 +25,7 @@ _OBJECTS = "instances_"
 """How the names of the official files with boxes begin."""
 
 
-def read_coco(root: Path, split: str) -> Annotations:
+def read_coco(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     """Boxes of a COCO detection file.
 
     `root` is the JSON file itself or the folder of the data set, in which the file whose name
@@ -36,7 +38,7 @@ def read_coco(root: Path, split: str) -> Annotations:
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
     try:
-        return _parse(path, plain)
+        return _parse(path, plain, flaws)
     except KeyError as error:
         raise DataError(f"{path}: not a COCO detection file: {error} is missing") from error
     except (TypeError, ValueError) as error:
@@ -59,18 +61,26 @@ def _file_of_split(root: Path, split: str) -> Path:
     return files[0]
 
 
-def _parse(path: Path, plain: dict[str, Any]) -> Annotations:
+def _parse(path: Path, plain: dict[str, Any], flaws: Flaws) -> Annotations:
     names = {c["id"]: str(c["name"]) for c in plain["categories"]}
     by_picture: dict[Any, list[dict[str, Any]]] = {p["id"]: [] for p in plain["images"]}
     for entry in plain["annotations"]:
         if entry["image_id"] not in by_picture or entry["category_id"] not in names:
-            raise DataError(
+            said = (
                 f"{path}: annotation {entry.get('id')} names picture {entry['image_id']} and "
                 f"category {entry['category_id']}; one of them is not in the file"
             )
+            if flaws is None:
+                raise DataError(said)
+            flaws.append(said)
+            continue
         by_picture[entry["image_id"]].append(entry)
     folder = _picture_folder(path, [p["file_name"] for p in plain["images"]])
-    pictures = [_picture(path, folder, p, by_picture[p["id"]], names) for p in plain["images"]]
+
+    def read(picture: dict[str, Any]) -> Annotated:
+        return _picture(path, folder, picture, by_picture[picture["id"]], names, flaws)
+
+    pictures = [one for _, one in read_each(plain["images"], read, flaws)]
     return Annotations(tuple(pictures), tuple(names.values()))
 
 
@@ -89,6 +99,7 @@ def _picture(
     picture: dict[str, Any],
     entries: list[dict[str, Any]],
     names: dict[Any, str],
+    flaws: Flaws,
 ) -> Annotated:
     where = f"{path}, picture {picture['file_name']}"
     rows = []
@@ -96,4 +107,4 @@ def _picture(
         x, y, w, h = (float(v) for v in entry["bbox"])
         crowd = bool(entry.get("iscrowd", 0))
         rows.append((names[entry["category_id"]], x, y, x + w, y + h, crowd))
-    return annotated(find_picture(folder, picture["file_name"], where), rows, where)
+    return annotated(find_picture(folder, picture["file_name"], where), rows, where, flaws)

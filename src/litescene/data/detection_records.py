@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,13 +53,39 @@ class DetectionSample:
     source: str
 
 
+Flaws = list[str] | None
+"""Where a reader notes what is wrong with a data set and goes on; without it the first thing that
+is wrong is a `DataError`."""
+
+LEFT_OUT = "has no area and is left out"
+"""How a flaw ends that costs nothing: the reader went on without the box."""
+
+Item = TypeVar("Item")
+
+
+def read_each(
+    items: Iterable[Item], read: Callable[[Item], Annotated], flaws: Flaws
+) -> Iterator[tuple[Item, Annotated]]:
+    """The items with what is read of them, but for those that are noted among the flaws."""
+    for item in items:
+        try:
+            yield item, read(item)
+        except DataError as error:
+            if flaws is None:
+                raise
+            flaws.append(str(error))
+
+
 def annotated(
-    picture: Path, rows: Sequence[tuple[str, float, float, float, float, bool]], where: str
+    picture: Path,
+    rows: Sequence[tuple[str, float, float, float, float, bool]],
+    where: str,
+    flaws: Flaws = None,
 ) -> Annotated:
     """Build a record from rows (name, x1, y1, x2, y2, crowd).
 
-    Boxes without area, which published sets do contain, hold no object and are left out.
-    Corners in the wrong order are a `DataError` whose message begins with `where`.
+    Boxes without area, which published sets do contain, hold no object and are left out, and noted
+    among the flaws. Corners in the wrong order are a `DataError` whose message begins with `where`.
     """
     boxes = np.array([row[1:5] for row in rows], np.float64).reshape(-1, 4)
     bad = np.flatnonzero((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1]))
@@ -67,6 +94,11 @@ def annotated(
         raise DataError(
             f"{where}: box {bad[0] + 1} is ({box}); expected x1 < x2 and y1 < y2 in pixels"
         )
+    if flaws is not None:
+        flat = (boxes[:, 2] == boxes[:, 0]) | (boxes[:, 3] == boxes[:, 1])
+        for i in np.flatnonzero(flat).tolist():
+            box = ", ".join(f"{v:g}" for v in boxes[i])
+            flaws.append(f"{where}: box {i + 1}, ({box}), {LEFT_OUT}")
     kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).tolist()
     crowd = np.array([row[5] for row in rows], bool)
     names = tuple(rows[i][0] for i in kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,14 +10,16 @@ from litescene.core import DataError
 from litescene.data.detection_records import (
     Annotated,
     Annotations,
+    Flaws,
     annotated,
     find_picture,
     number,
+    read_each,
     read_text,
 )
 
 
-def read_voc(root: Path, split: str) -> Annotations:
+def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     """Boxes of VOC files, coordinates as they are stored.
 
     With `ImageSets/Main/<split>.txt` the split is taken from there; without it every file is
@@ -26,16 +29,17 @@ def read_voc(root: Path, split: str) -> Annotations:
     annotations = _folder(root, ("Annotations", "annotations"))
     pictures = _folder(root, ("JPEGImages", "images", "PNGImages"))
     files = sorted(annotations.glob("*.xml"))
-    parsed = [_parse(path, pictures) for path in files]
-    classes = sorted({name for one in parsed for name in one.names})
+    read = partial(_parse, pictures=pictures, flaws=flaws)
+    parsed = list(read_each(files, read, flaws))
+    classes = sorted({name for _, one in parsed for name in one.names})
     listed = root / "ImageSets" / "Main" / f"{split}.txt"
     if split != "all" and listed.exists():
         stems = {line.split()[0] for line in read_text(listed).splitlines() if line.strip()}
         missing = stems - {path.stem for path in files}
         if missing:
             raise DataError(f"{listed}: {min(missing)} has no file in {annotations}")
-        parsed = [one for path, one in zip(files, parsed, strict=True) if path.stem in stems]
-    return Annotations(tuple(parsed), tuple(classes))
+        parsed = [(path, one) for path, one in parsed if path.stem in stems]
+    return Annotations(tuple(one for _, one in parsed), tuple(classes))
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:
@@ -45,7 +49,7 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path:
     raise DataError(f"{root}: expected a folder named {' or '.join(names)}")
 
 
-def _parse(path: Path, pictures: Path) -> Annotated:
+def _parse(path: Path, pictures: Path, flaws: Flaws) -> Annotated:
     text = read_text(path)
     if "<!ENTITY" in text:
         raise DataError(f"{path}: entity declarations are not part of the VOC format")
@@ -66,7 +70,7 @@ def _parse(path: Path, pictures: Path) -> Annotated:
         difficult = (node.findtext("difficult") or "0").strip() == "1"
         rows.append((name, x1, y1, x2, y2, difficult))
     file_name = (root.findtext("filename") or "").strip() or path.stem
-    return annotated(_picture(pictures, path, file_name), rows, str(path))
+    return annotated(_picture(pictures, path, file_name), rows, str(path), flaws)
 
 
 def _picture(pictures: Path, path: Path, file_name: str) -> Path:

@@ -77,16 +77,21 @@ def draw_detections(image: Image, detections: Detections) -> Image:
     so that their text stays readable.
     """
     taxonomy = detections.taxonomy
-    thickness = max(1, round(image.shape[0] / 300))
     for i in np.argsort(detections.scores, kind="stable"):
-        x1, y1, x2, y2 = (round(float(v)) for v in detections.boxes[i])
-        color = taxonomy.colors[int(detections.classes[i])]
-        cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
         tracked = detections.ids is not None and int(detections.ids[i]) >= 0
         name = taxonomy.names[int(detections.classes[i])]
         identity = f" #{detections.ids[i]}" if tracked and detections.ids is not None else ""
-        _tag(image, f"{name}{identity} {detections.scores[i]:.2f}", x1, y1, color)
+        text = f"{name}{identity} {detections.scores[i]:.2f}"
+        draw_box(image, detections.boxes[i], text, taxonomy.colors[int(detections.classes[i])])
     return image
+
+
+def draw_box(image: Image, box: NDArray[np.floating], text: str, color: Color) -> None:
+    """Draw one box x1, y1, x2, y2 (pixels) with a text at its upper edge, in place."""
+    thickness = max(1, round(image.shape[0] / 300))
+    x1, y1, x2, y2 = (round(float(v)) for v in box)
+    cv2.rectangle(image, (x1, y1), (x2, y2), color, thickness)
+    _tag(image, text, x1, y1, color)
 
 
 def draw_tracks(image: Image, tracks: Mapping[int, NDArray[np.floating]]) -> Image:

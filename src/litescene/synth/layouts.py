@@ -22,9 +22,9 @@ from litescene.media import VideoWriter, write_atomic, write_kitti, write_png_la
 from litescene.media.pictures import encode_png
 from litescene.synth.street import Street, StreetFrame
 
-Layout = Literal["all", "camvid", "coco", "kitti", "tum", "euroc", "video"]
+Layout = Literal["all", "camvid", "coco", "yolo", "kitti", "tum", "euroc", "video"]
 TRAIN_SHARE = 0.8
-"""Share of a drive (its beginning) that the CamVid layout puts into `train`; the rest is `val`."""
+"""Share of a drive (its beginning) that goes into `train` where a layout has splits; then `val`."""
 TUM_DEPTH, KITTI_DEPTH = 5000.0, 256.0
 """Units per metre of 16-bit depth pictures."""
 
@@ -49,6 +49,7 @@ def write_street(
 
     `camvid`  train/, trainannot/, val/, valannot/: pictures and class indices (11 would be void)
     `coco`    images/ and annotations/instances.json, boxes in STREET_OBJECTS
+    `yolo`    images/, labels/ (each with train/ and val/) and data.yaml, boxes in STREET_OBJECTS
     `kitti`   image_0/ (grey), image_2/ (colour), calib.txt, times.txt, poses.txt
     `tum`     rgb/, depth/ (uint16, 5000 a metre, 0 beyond 13.1 m), rgb.txt, depth.txt,
               groundtruth.txt
@@ -169,6 +170,33 @@ class _Coco:
 
     def close(self) -> None:
         self.boxes.write(self.root / "annotations" / "instances.json")
+
+
+class _Yolo:
+    def __init__(self, street: Street, root: Path) -> None:
+        self.root, self.split = root, int(np.ceil(TRAIN_SHARE * len(street)))
+        self.seed, self.camera = street.seed, street.camera
+
+    def add(self, frame: StreetFrame) -> None:
+        part = "train" if frame.index < self.split else "val"
+        name = f"street{self.seed}_{frame.index:06d}"
+        _write_png(self.root / "images" / part / f"{name}.png", frame.image)
+        boxes = frame.objects.boxes.reshape(-1, 2, 2) / (self.camera.width, self.camera.height)
+        lines = [
+            f"{c} {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n"
+            for c, (cx, cy), (w, h) in zip(
+                frame.objects.classes.tolist(),
+                boxes.mean(1).tolist(),
+                (boxes[:, 1] - boxes[:, 0]).tolist(),
+                strict=True,
+            )
+        ]
+        write_atomic(self.root / "labels" / part / f"{name}.txt", "".join(lines), sync=False)
+
+    def close(self) -> None:
+        names = ", ".join(STREET_OBJECTS.names)
+        paths = "train: images/train\nval: images/val"
+        write_atomic(self.root / "data.yaml", f"{paths}\nnames: [{names}]\n")
 
 
 class _Kitti:
@@ -321,6 +349,7 @@ class _Video:
 _WRITERS: dict[str, Callable[[Street, Path], LayoutWriter]] = {
     "camvid": _CamVid,
     "coco": _Coco,
+    "yolo": _Yolo,
     "kitti": _Kitti,
     "tum": _Tum,
     "euroc": _Euroc,

@@ -6,10 +6,12 @@ the folders of one machine do not concern.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from litescene.core.contract import TaskName
 from litescene.data.doctor import FORMATS
 from litescene.data.location import split_spec
 from litescene.data.restoration import FORMATS as WITH_VIEWS
@@ -23,6 +25,14 @@ def with_absolute_data(recipe: Recipe) -> Recipe:
     Raises `DataError` for data that are not there.
     """
     return recipe.model_copy(update={"settings": _specs_changed(recipe.settings, _absolute)})
+
+
+def trained_on(task: TaskName, spec: str) -> list[str]:
+    """Overrides of a recipe that train and validate on one data set."""
+    quoted = json.dumps(spec)
+    if task == "detection":
+        return [f"detection.train=[{{data={quoted}}}]", f"detection.val=[{quoted}]"]
+    return [f"{task}.data={quoted}"]
 
 
 def without_data_folders(plain: Any) -> Any:
