@@ -49,14 +49,12 @@ check: $(READY)
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-# Real video comes from the data sets; the trained network, against which `segment` is compared,
-# from a training run. What is absent is named and left out.
+# Real video and labelled pictures come from the data sets. What is absent is named and left out.
 RESULTS := benchmarks/results
 TRAINED := src/litescene/results/segmentation
 DATA := $(or $(LITESCENE_DATA),../shared/data)
 VIDEO := $(DATA)/video/solidWhiteRight.mp4
-CHECKPOINT ?= runs/pp_liteseg_t_camvid_street/best.safetensors
-BUNDLE ?= src/litescene/runtime/weights/pp_liteseg_t.onnx
+SHIPPED := $(notdir $(basename $(wildcard src/litescene/runtime/weights/*.onnx)))
 MISSING := @echo "bench: left out, as there is no"
 
 bench: $(READY)
@@ -81,12 +79,17 @@ ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val),$(wildcard $(DA
 else
 	$(MISSING) $(VIDEO), $(DATA)/camvid/val or $(DATA)/kitti07_160: accuracy on real video
 endif
-ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val),$(wildcard $(CHECKPOINT))),)
-	$(BIN)/python benchmarks/segment_speed.py $(CHECKPOINT) $(BUNDLE) \
-		--json $(RESULTS)/segment_speed.json
+ifneq ($(and $(wildcard $(VIDEO)),$(wildcard $(DATA)/camvid/val)),)
+	$(BIN)/python benchmarks/segment_speed.py pp_liteseg_t --json $(RESULTS)/segment_speed.json
 else
-	$(MISSING) $(VIDEO), $(DATA)/camvid/val or $(CHECKPOINT): segment against PyTorch
-	@echo "bench: (set LITESCENE_DATA, and CHECKPOINT=FILE.safetensors of the shipped network)"
+	$(MISSING) $(VIDEO) or $(DATA)/camvid/val: segment against PyTorch (set LITESCENE_DATA)
+endif
+ifneq ($(and $(wildcard $(DATA)/road_signs),$(wildcard $(DATA)/camvid/train)),)
+	$(BIN)/python benchmarks/detect_speed.py --json $(RESULTS)/detect_speed.json
+	for name in $(SHIPPED); do \
+		$(BIN)/python benchmarks/int8.py $$name --json $(RESULTS)/int8_$$name.json || exit 1; done
+else
+	$(MISSING) $(DATA)/road_signs or $(DATA)/camvid/train: detectors against PyTorch, int8
 endif
 
 clean:

@@ -7,10 +7,11 @@ the frame with its own bilinear interpolation and takes its own argmax: once as 
 above all in the argmax. The candidates alternate (A B C A B C …) over the same frames in one
 process; figures are medians with quartiles.
 
-    python benchmarks/segment_speed.py CHECKPOINT.safetensors BUNDLE.onnx --json out.json
+    python benchmarks/segment_speed.py pp_liteseg_t --json out.json
 
-Frames come from `--small` (seen at 480×360, CamVid's size) and `--large` (1080p, the network at
-512×1024); by default from the data set folder named by LITESCENE_DATA.
+PyTorch computes the bundle's own weights, see `litescene import`. Frames come from `--small` (seen
+at 480×360, CamVid's size) and `--large` (1080p, the network at 512×1024); by default from the data
+set folder named by LITESCENE_DATA.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import copy
 import json
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,10 +34,12 @@ from torch.nn import functional as F
 
 from litescene.core import Image
 from litescene.core.provenance import provenance
+from litescene.export.recover import recover_checkpoint
 from litescene.media import open_source, write_atomic
 from litescene.media.fitting import resize
 from litescene.models.spec import input_spec_of
 from litescene.runtime import Bundle, Segmenter, default_threads
+from litescene.runtime.catalog import find
 from litescene.training import load_model
 
 Labels = NDArray[np.uint8]
@@ -136,8 +140,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
 def main() -> None:
     data = Path(os.environ.get("LITESCENE_DATA") or "../shared/data")
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("bundle", type=Path)
+    parser.add_argument("bundle", help="name of a shipped segmenter, or a bundle's file")
     parser.add_argument("--small", default=str(data / "camvid" / "val"))
     parser.add_argument("--large", default=str(data / "video" / "solidWhiteRight.mp4"))
     parser.add_argument("--frames", type=int, default=8)
@@ -146,8 +149,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(default_threads())
-    model, _ = load_model(given.checkpoint)
-    bundle = Bundle.open(given.bundle)
+    bundle = find(given.bundle)
+    seen = frames_of(given.small, (360, 480), given.frames)
+    with tempfile.TemporaryDirectory(prefix="litescene-speed-") as folder:
+        checkpoint = Path(folder) / "recovered.safetensors"
+        recover_checkpoint(bundle, checkpoint, seen)
+        model, _ = load_model(checkpoint)
     cases = [
         (given.small, (360, 480), bundle.contract.size, given.rounds),
         (given.large, (1080, 1920), (512, 1024), max(given.rounds // 2, 8)),
