@@ -19,7 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from litescene.cli.evaluate import measured
+from litescene.cli.evaluate import Measurement, measured
 from litescene.cli.quantize import CHIEF
 from litescene.core import Image
 from litescene.core.provenance import provenance
@@ -66,7 +66,7 @@ def accuracy(bundle: Bundle, data: Sequence[str]) -> dict[str, dict[str, float]]
     for engine in exact_engines():
         chief = CHIEF[bundle.contract.task]
         scores = {
-            spec: float(measured(bundle, spec, "val", engine, lambda *_: None)[1][chief])
+            spec: measured(bundle, Measurement(spec, "val", engine, lambda *_: None))[1][chief]
             for spec in data
         }
         found[engine] = {**scores, "mean": sum(scores.values()) / len(scores)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -73,7 +74,7 @@ def command(
         if Path(model).suffix == ".safetensors":
             found = _of_checkpoint(Path(model), data, split, report_to)
         else:
-            found = _of_bundle(model, data, split, engine, report, report_to)
+            found = _of_bundle(model, Measurement(data, split, engine, report, report_to))
     record = {"model": model, "data": data, "split": split, **found, **provenance()}
     if json_file is not None:
         write_atomic(json_file, json.dumps(record, indent=2) + "\n")
@@ -99,38 +100,47 @@ def _of_checkpoint(path: Path, data: str, split: str, report_to: OnReport | None
     return {"engine": "torch float32", "metrics": evaluate_checkpoint(path, data, split, report_to)}
 
 
-def _of_bundle(
-    name: str, data: str, split: str, engine: str, report: Report, report_to: OnReport | None
-) -> dict[str, Any]:
+def _of_bundle(name: str, how: Measurement) -> dict[str, Any]:
     from litescene.runtime.catalog import find
 
     bundle = find(name)
-    require_report(bundle.contract.task, report_to)
-    used, metrics = measured(bundle, data, split, engine, report, report_to)
+    require_report(bundle.contract.task, how.report_to)
+    used, metrics = measured(bundle, how)
     return {"engine": used, "digest": bundle.digest, "metrics": metrics}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """On what a bundle is measured, by which engine, and who hears of it."""
+
+    data: str
+    split: str
+    engine: str
+    progress: Report
+    report_to: OnReport | None = None
+    """Gets a detector's report when it has seen all pictures."""
 
 
 Measured = tuple[str, dict[str, Any]]
 """The engine that was used, and the metrics."""
 
 
-def _segmentation(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+def measured(bundle: Bundle, how: Measurement) -> Measured:
+    """The accuracy of a bundle on labelled data, by the metrics of its task."""
+    return _MEASURES[bundle.contract.task](bundle, how)
+
+
+def _segmentation(bundle: Bundle, how: Measurement) -> Measured:
     from litescene.runtime.evaluation import evaluate_segmenter
     from litescene.runtime.segmentation import Segmenter
 
-    segmenter = Segmenter(bundle, engine)
-    metrics = evaluate_segmenter(segmenter, _labelled(data, split, report))
+    segmenter = Segmenter(bundle, how.engine)
+    metrics = evaluate_segmenter(segmenter, _labelled(how))
     return segmenter.engine, metrics
 
 
-def _detection(
-    bundle: Bundle,
-    data: str,
-    split: str,
-    engine: str,
-    report: Report,
-    report_to: OnReport | None = None,
-) -> Measured:
+def _detection(bundle: Bundle, how: Measurement) -> Measured:
+    from litescene.data.detection import open_detection
     from litescene.runtime.detection import Detector
     from litescene.runtime.evaluation import (
         EVALUATION_IOU,
@@ -139,71 +149,54 @@ def _detection(
     )
 
     detector = Detector(
-        bundle, engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
+        bundle, how.engine, score=EVALUATION_SCORE, iou=EVALUATION_IOU, multi_label=True
     )
-    from litescene.data.detection import open_detection
-
-    opened = open_detection(data, split, detector.taxonomy)
-    seen = DetectionReport(DetectionMetric(detector.taxonomy), len(opened))
-    metrics = evaluate_detector(detector, _boxed(opened, report), seen)
-    if report_to is not None:
-        report_to(seen)
+    opened = open_detection(how.data, how.split, detector.taxonomy)
+    report = DetectionReport(DetectionMetric(detector.taxonomy), len(opened))
+    metrics = evaluate_detector(detector, _boxed(opened, how.progress), report)
+    if how.report_to is not None:
+        how.report_to(report)
     return detector.engine, metrics
 
 
-def _classification(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+def _classification(bundle: Bundle, how: Measurement) -> Measured:
     from litescene.data.classification import open_classification
     from litescene.runtime.classification import Classifier
     from litescene.runtime.evaluation import evaluate_classifier
 
-    opened, classifier = open_classification(data, split), Classifier(bundle, engine)
+    opened = open_classification(how.data, how.split)
+    classifier = Classifier(bundle, how.engine)
     if opened.has_clips:
-        raise DataError(f"{data} has clips, and a bundle takes pictures; evaluate a checkpoint")
-    metrics = evaluate_classifier(classifier, _classed(opened, report), opened.taxonomy)
+        raise DataError(f"{how.data} has clips, and a bundle takes pictures; evaluate a checkpoint")
+    metrics = evaluate_classifier(classifier, _classed(opened, how.progress), opened.taxonomy)
     return classifier.engine, metrics
 
 
-def _restoration(bundle: Bundle, data: str, split: str, engine: str, report: Report) -> Measured:
+def _restoration(bundle: Bundle, how: Measurement) -> Measured:
     from litescene.runtime.evaluation import evaluate_restorer
     from litescene.runtime.restoration import Restorer
 
-    restorer = Restorer(bundle, engine)
-    metrics = evaluate_restorer(restorer, _true_pictures(data, split, restorer, report))
+    restorer = Restorer(bundle, how.engine)
+    metrics = evaluate_restorer(restorer, _true_pictures(restorer, how))
     return restorer.engine, metrics
 
 
-_MEASURES: dict[TaskName, Callable[[Bundle, str, str, str, Report], Measured]] = {
+_MEASURES: dict[TaskName, Callable[[Bundle, Measurement], Measured]] = {
     "segmentation": _segmentation,
+    "detection": _detection,
     "classification": _classification,
     "restoration": _restoration,
 }
 
 
-def measured(
-    bundle: Bundle,
-    data: str,
-    split: str,
-    engine: str,
-    report: Report,
-    report_to: OnReport | None = None,
-) -> Measured:
-    """The accuracy of a bundle on labelled data, by the metrics of its task.
-
-    `report_to` gets a detector's report when it has seen all pictures.
-    """
-    if bundle.contract.task == "detection":
-        return _detection(bundle, data, split, engine, report, report_to)
-    return _MEASURES[bundle.contract.task](bundle, data, split, engine, report)
-
-
-def _labelled(data: str, split: str, report: Report) -> Iterator[tuple[Image, SegmentationMap]]:
+def _labelled(how: Measurement) -> Iterator[tuple[Image, SegmentationMap]]:
     from litescene.data.segmentation import open_segmentation
 
-    opened = open_segmentation(data, split)
+    opened = open_segmentation(how.data, how.split)
     for index in range(len(opened)):
         image, labels = opened.load(index)
         yield image, SegmentationMap(labels, opened.taxonomy)
-        report(index + 1, len(opened))
+        how.progress(index + 1, len(opened))
 
 
 def _boxed(opened: DetectionData, report: Report) -> Iterator[tuple[Image, BoxTruth]]:
@@ -221,14 +214,14 @@ def _classed(opened: ClassificationData, report: Report) -> Iterator[tuple[Image
         report(index + 1, len(opened))
 
 
-def _true_pictures(data: str, split: str, restorer: Restorer, report: Report) -> Iterator[Sample]:
+def _true_pictures(restorer: Restorer, how: Measurement) -> Iterator[Sample]:
     from litescene.data.restoration import open_restoration
 
     contract = restorer.contract
-    opened = open_restoration(data, split, contract.pictures)
+    opened = open_restoration(how.data, how.split, contract.pictures)
     for index, sample in enumerate(opened.samples(contract.factor)):
         yield sample
-        report(index + 1, None)
+        how.progress(index + 1, None)
 
 
 def _print(metrics: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from litescene.cli.evaluate import measured
+from litescene.cli.evaluate import Measurement, measured
 from litescene.cli.progress import progress
 from litescene.core.errors import MissingExtraError
 from litescene.runtime.engines import installed
@@ -80,7 +80,7 @@ def _print_loss(exact: Bundle, made: Bundle, data: str, split: str) -> None:
     found: list[tuple[str, dict[str, Any]]] = []
     for one in (exact, made):
         with progress("evaluating") as report:
-            found.append(measured(one, data, split, "auto", report))
+            found.append(measured(one, Measurement(data, split, "auto", report)))
     (engine, before), (other, after) = found
     lost = before[chief] - after[chief]
     print(

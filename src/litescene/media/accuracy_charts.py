@@ -8,11 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.media.drawing import Color, Drawing, Line, Patch, Words, text_width
+from litescene.media.drawing import (
+    GREY,
+    GRID,
+    INK,
+    Color,
+    Drawing,
+    Line,
+    Patch,
+    Words,
+    text_width,
+)
 
-INK = (30, 34, 40)
-GREY = (120, 126, 134)
-GRID = (232, 235, 239)
 FULL = (24, 82, 150)
 """Ground of a cell that holds all of its row."""
 

@@ -20,6 +20,11 @@ import PIL.ImageFont
 
 Color = tuple[int, int, int]
 Anchor = Literal["start", "middle", "end"]
+INK: Color = (30, 34, 40)
+GREY: Color = (120, 126, 134)
+GRID: Color = (232, 235, 239)
+"""Of charts: titles, what is said beside, and lines to read values by."""
+
 RIM = 2
 _PIL_ANCHOR = {"start": "ls", "middle": "ms", "end": "rs"}
 

@@ -7,14 +7,11 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from litescene.media.drawing import Anchor, Dot, Drawing, Line, Words
+from litescene.media.drawing import GREY, GRID, INK, Anchor, Dot, Drawing, Line, Words
 
 WIDTH, HEIGHT = 1080, 720
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 84, 56
 
-INK = (30, 34, 40)
-GREY = (120, 126, 134)
-GRID = (232, 235, 239)
 OTHERS = (160, 170, 182)
 FRONT = (200, 60, 40)
 VIDEO = (150, 195, 160)
