@@ -15,7 +15,7 @@ import torch
 from onnx import TensorProto, helper
 
 from litescene.core import BundleError, MissingExtraError, ParityError, Taxonomy, distinct_colors
-from litescene.export import contract_of, to_onnx
+from litescene.export import contract_of, quantize, to_onnx
 from litescene.export.flavours import TARGETS, convert
 from litescene.export.flavours.opset11 import OPSET, broken_rules, lowered
 from litescene.export.flavours.plain_graph import INPUT, constant, plain_graph
@@ -133,6 +133,23 @@ def test_open_sizes_stay_open_and_rows_are_decoded(flavour: str, tmp_path: Path)
         (rows,) = run(planes(3, size))
         cells = sum((size[0] // s) * (size[1] // s) for s in (8, 16, 32))
         assert rows.shape == (1, 3 * cells, 13)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", ["onnx", "openvino"])
+def test_integers_stay_what_they_are_in_the_same_runtime(flavour: str, tmp_path: Path) -> None:
+    pictures = [draw_picture(seed) for seed in range(12)]
+    made = quantize(find("yolov5_lite_e"), tmp_path / "int8.onnx", pictures)
+    done = convert(made, flavour, tmp_path / flavour, (128, 160))
+    assert done.difference <= 1e-4
+    weights = sum((tmp_path / flavour / f).stat().st_size for f in done.files)
+    assert weights < 0.6 * len(find("yolov5_lite_e").model)
+    for other in ("ncnn", "mnn", "tengine"):
+        with pytest.raises(
+            BundleError, match=f"quantised, which is for onnx, openvino, not {other}"
+        ):
+            convert(made, other, tmp_path / other)
+        assert not list((tmp_path / other).glob("*"))
 
 
 def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:

@@ -98,6 +98,11 @@ def to_onnx(model: nn.Module) -> bytes:
         return file.read_bytes()
 
 
+def is_quantized(model: Any) -> bool:
+    """Whether an ONNX model computes in integers."""
+    return any(node.op_type == "QuantizeLinear" for node in model.graph.node)
+
+
 def _silence() -> None:
     # The exporter is deprecated on purpose (above), and says of every Python branch on a size
     # that the trace may not generalise, which is what the parity proof is for.

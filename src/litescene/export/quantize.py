@@ -28,6 +28,7 @@ import numpy as np
 
 from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
+from litescene.export.graph import is_quantized
 from litescene.export.parity import agreement, as_seen, bf16_agreement, exact_engines
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle, write_metadata
@@ -169,7 +170,7 @@ def _pool_before_rectifying(graph: Any) -> None:
 
 
 def _refuse_quantized(model: Any) -> None:
-    if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+    if is_quantized(model):
         raise BundleError("the bundle is quantised already; give the float32 one")
 
 

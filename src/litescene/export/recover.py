@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import litescene
 from litescene.core import CheckpointError, Image
 from litescene.export.fusing import Deployable, norms_behind
-from litescene.export.graph import BundleGraph, head_maps, planes_of
+from litescene.export.graph import BundleGraph, head_maps, is_quantized, planes_of
 from litescene.export.parity import as_seen, prove
 from litescene.models import InputSpec, create_model, list_models
 from litescene.models.spec import input_spec_of
@@ -114,10 +114,10 @@ def _graph(bundle: Bundle) -> Any:
     """The graph of a float32 bundle."""
     import onnx
 
-    graph = onnx.load_model_from_string(bundle.model).graph
-    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+    model = onnx.load_model_from_string(bundle.model)
+    if is_quantized(model):
         raise CheckpointError(f"'{bundle.name}' is quantised; give the float32 bundle")
-    return graph
+    return model.graph
 
 
 def _weights(graph: Any) -> dict[str, Tensor]:

@@ -16,11 +16,13 @@ from litescene.core.contract import TaskName
 from litescene.export.flavours.finishing import Finish, finished
 from litescene.export.flavours.plain_graph import INPUT, Graph, plain_graph, shape_of
 from litescene.export.flavours.targets import TARGETS, Planes, Run, Target
+from litescene.export.graph import is_quantized
 from litescene.export.parity import draw_picture, exact_engines, fit
 from litescene.export.reference import decoded
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.detection import find_boxes
+from litescene.runtime.engines import Engine, create_engine, default_threads
 from litescene.runtime.letterbox import PAD_VALUE, Letterbox
 
 _DRAWN = 3
@@ -34,7 +36,7 @@ _OUTPUTS: dict[TaskName, str] = {  # of a detector anchors and strides say it
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """What was written, and how far it is from the bundle in float32."""
+    """What was written, and how far it is from the bundle."""
 
     folder: Path
     files: tuple[str, ...]
@@ -60,7 +62,7 @@ def convert(
     """Write a bundle in another runtime's format, run it there, and compare.
 
     Args:
-        bundle: a float32 bundle.
+        bundle: a float32 bundle, or a quantised one, which is compared in the same runtime.
         flavour: one of `TARGETS`.
         folder: for the files, which are named after the bundle, and NAME.json, which says what an
             application has to know of input, outputs and classes.
@@ -82,13 +84,15 @@ def convert(
     _check(bundle, flavour, target, size, finish, open_sizes)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    model = finished(plain_graph(bundle, None if open_sizes else size), contract, finish)
+    model = plain_graph(bundle, None if open_sizes else size)
+    engine = _engine(bundle, target, flavour) if is_quantized(model) else exact_engines(bundle)[0]
+    model = finished(model, contract, finish)
     files = target.files(name)
     target.write(model, folder, name)
     seen = [_seen(p, size, contract) for p in (*map(draw_picture, range(_DRAWN)), *pictures)]
     try:
         run = target.load(folder, name, model)
-        absolute, largest, rows = _compared(run, bundle, finish, seen)
+        absolute, largest, rows = _compared(run, engine, bundle, finish, seen)
     except BaseException:
         _remove(folder, files)
         raise
@@ -130,6 +134,17 @@ def _check(
         raise BundleError(f"a detector's size is a multiple of {stride}, not {size[0]}×{size[1]}")
 
 
+def _engine(bundle: Bundle, target: Target, flavour: str) -> Engine:
+    """What a quantised bundle is compared in: another runtime rounds its integers otherwise."""
+    if target.engine is None:
+        able = ", ".join(n for n, t in TARGETS.items() if t.engine)
+        raise BundleError(
+            f"'{bundle.name}' is quantised, which is for {able}, not {flavour}; convert the "
+            "float32 bundle, and quantise it with the tools of that runtime"
+        )
+    return create_engine(target.engine, bundle, default_threads())
+
+
 def _seen(picture: Image, size: tuple[int, int], contract: Contract) -> Image:
     """A picture at the input's size, as the network is shown it."""
     if contract.task == "detection":
@@ -139,10 +154,9 @@ def _seen(picture: Image, size: tuple[int, int], contract: Contract) -> Image:
 
 
 def _compared(
-    run: Run, bundle: Bundle, finish: Finish, seen: list[Image]
+    run: Run, engine: Engine, bundle: Bundle, finish: Finish, seen: list[Image]
 ) -> tuple[float, float, int]:
     """Largest difference to the bundle, its largest output, and rows, over all pictures."""
-    engine = exact_engines(bundle)[0]
     absolute = largest = 0.0
     rows = 0
     for picture in seen:

@@ -27,7 +27,7 @@ def plain_graph(bundle: Bundle, size: tuple[int, int] | None) -> Graph:
     """The graph with float planes as its input.
 
     Args:
-        bundle: any float32 bundle that takes one picture.
+        bundle: any bundle that takes one picture.
         size: height and width; batch 1. None leaves all sizes open.
 
     Returns:

@@ -31,6 +31,7 @@ class Target:
 
     `write` puts files into a folder under a name, and gives their names; `load` runs them.
     `tolerance` is the largest difference to float32 by rounding, as a share of the largest output.
+    Quantised bundles are for those with an `engine`, in which they run in the same runtime.
     """
 
     packages: tuple[str, ...]
@@ -42,6 +43,7 @@ class Target:
     """Whether a detector's last steps may be inside."""
     open_sizes: bool = False
     """Whether sizes may stay open."""
+    engine: str | None = None
 
     def files(self, name: str) -> list[str]:
         """Names of its files."""
@@ -168,11 +170,12 @@ def _converted(command: list[str], folder: str, what: str) -> None:
 
 TARGETS: Mapping[str, Target] = {
     "onnx": Target(
-        ("onnxruntime",), (".onnx",), _write_onnx, _load_onnx, 1e-4, finishes=True, open_sizes=True
+        ("onnxruntime",), (".onnx",), _write_onnx, _load_onnx, 1e-4, finishes=True, open_sizes=True,
+        engine="onnxruntime",
     ),
     "openvino": Target(
         ("openvino",), (".xml", ".bin"), _write_openvino, _load_openvino, 1e-4,
-        finishes=True, open_sizes=True,
+        finishes=True, open_sizes=True, engine="openvino-f32",
     ),
     "tengine": Target(("onnxruntime",), (".onnx",), _write_tengine, _load_onnx, 1e-4),
     "ncnn": Target(("pnnx", "ncnn"), (".ncnn.param", ".ncnn.bin"), _write_ncnn, _load_ncnn, 2e-2),
