@@ -27,6 +27,7 @@ from litescene.data.detection import open_detection
 from litescene.data.segmentation import open_segmentation
 from litescene.export import quantize
 from litescene.export.parity import draw_picture, fit
+from litescene.export.quantize import state_accuracy
 from litescene.export.timing import take_turns
 from litescene.media import write_atomic
 from litescene.media.pictures import read_picture
@@ -89,20 +90,27 @@ def times(bundles: dict[str, Bundle], scale: int, rounds: int) -> dict[str, Any]
     return result
 
 
-def measure(name: str, data: Sequence[str], rounds: int) -> dict[str, Any]:
-    """The record."""
+def measure(name: str, data: Sequence[str], rounds: int, out: Path | None) -> dict[str, Any]:
+    """The record; the int8 bundle is left at `out`, with its accuracy inside."""
     exact = find(name)
     data = data or DATA[exact.contract.task]
     with tempfile.TemporaryDirectory(prefix="litescene-int8-") as folder:
-        rough = quantize(exact, Path(folder) / "int8.onnx", calibration(exact.contract.task, data))
+        file = out or Path(folder) / "int8.onnx"
+        rough = quantize(exact, file, calibration(exact.contract.task, data))
     bundles = {"float32": exact, "int8": rough}
     height, width = exact.contract.size
+    accuracies = {form: accuracy(bundle, data) for form, bundle in bundles.items()}
+    if out is not None:
+        scores = accuracies["int8"][exact_engines()[0]]
+        chief = CHIEF[exact.contract.task]
+        own = {f"{chief}_{spec.rpartition(':')[2]}": scores[spec] for spec in data if len(data) > 1}
+        state_accuracy(out, {chief: scores["mean"], **own})
     return {
         "bundle": name,
         "bytes": {form: len(bundle.model) for form, bundle in bundles.items()},
         "int8_agreement": rough.contract.parity["int8_agreement"],
         "metric": CHIEF[exact.contract.task],
-        "accuracy": {form: accuracy(bundle, data) for form, bundle in bundles.items()},
+        "accuracy": accuracies,
         "milliseconds": {
             f"{scale * width}×{scale * height}": times(bundles, scale, rounds) for scale in (1, 2)
         },
@@ -127,9 +135,10 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("bundle", help="name of a shipped bundle, or a bundle's file")
     parser.add_argument("--data", nargs="*", default=[], help="FORMAT:PATH; by default by task")
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--out", type=Path, help="keep the int8 bundle in this file")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(words)
-    record = measure(given.bundle, given.data, given.rounds)
+    record = measure(given.bundle, given.data, given.rounds, given.out)
     show(record)
     if given.json:
         write_atomic(given.json, json.dumps(record, indent=1) + "\n")

@@ -17,7 +17,7 @@ from litescene.cli import main
 from litescene.core import BundleError, InputError
 from litescene.export import quantize
 from litescene.export.parity import draw_picture
-from litescene.export.quantize import _pool_before_rectifying
+from litescene.export.quantize import _pool_before_rectifying, state_accuracy
 from litescene.media.picture_samples import sample_pictures
 from litescene.metrics import ConfusionMatrix
 from litescene.runtime import Bundle, Segmenter, write_metadata
@@ -125,6 +125,19 @@ def computed(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[np.float
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return np.asarray(session.run(None, {"x": x})[0])
+
+
+def test_the_accuracy_of_float32_is_not_that_of_int8(
+    pictures: list[NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    contract = segmentation_contract(SIZE, accuracy={"mean_iou": 0.9})
+    exact = Bundle.from_bytes(write_metadata(segmentation_model(), contract), "tiny")
+    made = quantize(exact, tmp_path / "int8.onnx", pictures)
+    assert made.contract.accuracy == {}
+    state_accuracy(tmp_path / "int8.onnx", {"mean_iou": 0.8})
+    stated = Bundle.open(tmp_path / "int8.onnx")
+    assert stated.contract.accuracy == {"mean_iou": 0.8}
+    assert stated.contract.parity == made.contract.parity
 
 
 def test_the_contract_says_what_was_done(

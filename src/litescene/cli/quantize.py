@@ -50,12 +50,12 @@ def command(
     The pictures show which values occur in the network; labels are not needed. Every fourth of
     them is kept aside, and on these the share of decisions is measured on which int8 and float32
     agree. With --data the accuracy of both is measured, and a loss of more than one point (0.01 of
-    mean IoU, AP50 or top-1) is warned of.
+    mean IoU, AP50 or top-1) is warned of; the int8 bundle then states its own.
     """
     for package in ("onnx", "onnxruntime"):
         if not installed(package):
             raise MissingExtraError("quantising", "train")
-    from litescene.export.quantize import quantize
+    from litescene.export.quantize import quantize, state_accuracy
     from litescene.media.picture_samples import sample_pictures
     from litescene.runtime.catalog import find
 
@@ -72,10 +72,12 @@ def command(
             "compare their accuracies (--data) before you use it"
         )
     if data is not None:
-        _print_loss(exact, made, data, split)
+        found = _loss(exact, made, data, split)
+        state_accuracy(out, {name: v for name, v in found.items() if isinstance(v, float)})
 
 
-def _print_loss(exact: Bundle, made: Bundle, data: str, split: str) -> None:
+def _loss(exact: Bundle, made: Bundle, data: str, split: str) -> dict[str, Any]:
+    """Print what int8 costs; the metrics of the int8 bundle."""
     chief = CHIEF.get(exact.contract.task, "psnr")
     found: list[tuple[str, dict[str, Any]]] = []
     for one in (exact, made):
@@ -92,3 +94,4 @@ def _print_loss(exact: Bundle, made: Bundle, data: str, split: str) -> None:
             f"warning: int8 loses {100 * lost:.1f} points of {chief}; calibrate with more pictures "
             "that look like those in use, or stay with float32"
         )
+    return after

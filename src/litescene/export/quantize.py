@@ -20,7 +20,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def quantize(bundle: Bundle, out: str | Path, pictures: Sequence[Image]) -> Bund
     """Write the int8 form of a float32 bundle.
 
     Args:
-        bundle: the float32 bundle; its contract is taken over, but for `parity`.
+        bundle: the float32 bundle; its contract is taken over, but for `parity` and `accuracy`.
         out: the file; it appears whole or not at all.
         pictures: real ones, as in use; every fourth only compares.
 
@@ -87,9 +87,18 @@ def quantize(bundle: Bundle, out: str | Path, pictures: Sequence[Image]) -> Bund
     }
     if installed("openvino") and has_bf16():
         parity["bf16_agreement"] = bf16_agreement(rough, held_out)
-    data = write_metadata(graph, dataclasses.replace(bundle.contract, parity=parity))
+    # The accuracy of float32 is not its own.
+    data = write_metadata(graph, dataclasses.replace(bundle.contract, parity=parity, accuracy={}))
     write_atomic(out, data)
     return Bundle.from_bytes(data, out.stem)
+
+
+def state_accuracy(file: str | Path, accuracy: Mapping[str, Any]) -> None:
+    """Write measured figures into the contract of a bundle's file."""
+    file = Path(file)
+    bundle = Bundle.open(file)
+    contract = dataclasses.replace(bundle.contract, accuracy=dict(accuracy))
+    write_atomic(file, write_metadata(bundle.model, contract))
 
 
 def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
