@@ -1,8 +1,10 @@
 """From decoded picture to final boxes: every engine against the same weights in PyTorch eager.
 
     python benchmarks/detect_speed.py --json benchmarks/results/detect_speed.json
+    python benchmarks/detect_speed.py --models yolov5_lite_e runs/yolov5_lite_c/best.safetensors
 
-All paths start from a decoded uint8 RGB picture and end with its boxes, letterbox and suppression
+A model is the name of a shipped detector, the file of a bundle, or a checkpoint, which is exported
+here. Records of other models in the file of --json stay. All paths start from a decoded uint8 RGB picture and end with its boxes, letterbox and suppression
 included, above the bundle's own thresholds. *Eager* is what a user has without litescene's runtime:
 the network in PyTorch float32, batch norms and all, its decoding, and a plain greedy suppression.
 The bundles run through each engine, in float32, bf16 where the processor has it, and int8, which is
@@ -27,7 +29,7 @@ import torch
 from litescene.core import Image
 from litescene.core.provenance import provenance
 from litescene.data.detection import open_detection
-from litescene.export import quantize
+from litescene.export import export_checkpoint, quantize
 from litescene.export.recover import recover_checkpoint
 from litescene.export.timing import take_turns
 from litescene.media import write_atomic
@@ -82,15 +84,23 @@ def engines() -> list[str]:
     return found + ["onnxruntime"] * installed("onnxruntime")
 
 
+def opened(name: str, folder: Path, pictures: Sequence[Image]) -> tuple[Any, Bundle]:
+    """The network in PyTorch, and its bundle."""
+    checkpoint = Path(name)
+    if checkpoint.suffix == ".safetensors":
+        bundle = export_checkpoint(checkpoint, folder / "exported.onnx", pictures)
+    else:
+        bundle, checkpoint = find(name), folder / "recovered.safetensors"
+        recover_checkpoint(bundle, checkpoint, pictures)
+    return load_model(checkpoint)[0], bundle
+
+
 def compare(name: str, size: int, data: str, pictures: int, rounds: int) -> dict[str, Any]:
     """One network at one size."""
     seen = spread_over(data, "val", pictures)
     calibration = spread_over(data, "train", PICTURES)
-    exact = find(name)
     with tempfile.TemporaryDirectory(prefix="litescene-speed-") as folder:
-        checkpoint = Path(folder) / f"{name}.safetensors"
-        recover_checkpoint(exact, checkpoint, calibration[:8])
-        model, _ = load_model(checkpoint)
+        model, exact = opened(name, Path(folder), calibration[:8])
         rough = quantize(exact, Path(folder) / "int8.onnx", calibration)
         paths: dict[tuple[str, str], Run] = {("eager", ""): eager(model, exact, size, seen)}
         for engine in engines():
@@ -108,7 +118,8 @@ def compare(name: str, size: int, data: str, pictures: int, rounds: int) -> dict
         }
         for (form, engine), found in times.items()
     ]
-    return {"model": name, "size": size, "pictures": len(seen), "rounds": rounds, "paths": rows}
+    named = exact.contract.system
+    return {"model": named, "size": size, "pictures": len(seen), "rounds": rounds, "paths": rows}
 
 
 def show(result: dict[str, Any]) -> None:
@@ -137,7 +148,10 @@ def main(words: Sequence[str] | None = None) -> None:
             show(results[-1])
     if given.json:
         machine = provenance() | {"threads": default_threads(), "data": given.data}
-        record = {"machine": machine, "results": results}
+        made = {result["model"] for result in results}
+        kept = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
+        others = [result for result in kept if result["model"] not in made]
+        record = {"results": others + [result | {"machine": machine} for result in results]}
         write_atomic(given.json, json.dumps(record, indent=1) + "\n")
 
 

@@ -1,46 +1,102 @@
-"""Tables of detectors in use, and of int8: speeds and what integers cost."""
+"""Tables of detectors in use, and of int8: accuracy, speeds, and what integers cost."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from comparison import table
 
+NAMES = tuple(f"yolov5_lite_{letter}" for letter in "escg")
+SETS = ("road_signs", "road_cars", "penn_pedestrians")
+SIZES = (320, 640)
+
+
+def detectors(results: Path) -> str:
+    """The four detectors side by side: size, accuracy, milliseconds."""
+    from litescene.export.profile import profile
+    from litescene.models import create_model
+
+    times = {
+        (result["model"], result["size"]): result
+        for result in read(results / "detect_speed.json").get("results", [])
+    }
+    rows = []
+    for name in NAMES:
+        measured = [read(results / f"{name}_{data}.json").get("metrics") for data in SETS]
+        if None in measured:
+            continue
+        network = create_model(name, num_classes=80)
+        macs = [f"{profile(network, (size, size)).macs / 1e9:.2f}" for size in SIZES]
+        halves, whole = ([m[key] for m in measured] for key in ("ap50", "ap"))
+        parameters = sum(p.numel() for p in network.parameters())
+        rows.append(
+            [
+                f"`{name}`",
+                f"{parameters:,}",
+                ", ".join(macs),
+                f"{mean(halves):.3f} ({', '.join(f'{v:.3f}' for v in halves)})",
+                f"{mean(whole):.3f} ({', '.join(f'{v:.3f}' for v in whole)})",
+                *(fastest(times.get((name, size))) for size in SIZES),
+            ]
+        )
+    if not rows:
+        return ""
+    head = [
+        "detector", "parameters (80 classes)", "GMACs at 320, 640", "AP50", "AP",
+        *(f"ms in {size}×{size}" for size in SIZES),
+    ]  # fmt: skip
+    said = (
+        f"AP50 and AP: mean over the validation splits of {', '.join(SETS)}, in brackets each, by "
+        "`litescene evaluate`. Milliseconds from a decoded picture to its boxes: float32 in "
+        "OpenVINO and ONNX Runtime, bf16, and int8 in both, as above."
+    )
+    return f"{table(head, rows)}\n\n{said}"
+
+
+def fastest(result: Mapping[str, Any] | None) -> str:
+    """Medians of every engine and form of a detector at one size."""
+    if result is None:
+        return "-"
+    found = {(path["form"], path["engine"]): path["ms"]["median"] for path in result["paths"]}
+    order = [
+        ("float32", "openvino-f32"), ("float32", "onnxruntime"), ("float32", "openvino-bf16"),
+        ("int8", "openvino-f32"), ("int8", "onnxruntime"),
+    ]  # fmt: skip
+    return ", ".join(f"{found[key]:.1f}" if key in found else "-" for key in order)
+
 
 def detect_speed(file: Path) -> str:
     """From decoded picture to boxes, by engine; nothing where it was not measured."""
-    if not file.is_file():
-        return ""
-    record = json.loads(file.read_text("utf-8"))
-    rows = []
-    for result in record["results"]:
+    rows, origins = [], []
+    for result in read(file).get("results", []):
         size = f"{result['size']}×{result['size']}"
         for path in result["paths"]:
             what = f"{path['form']}, {path['engine']}" if path["engine"] else "PyTorch eager"
             ms, ratio = spread(path["ms"]), path["ratio"]["median"]
             rows.append([f"`{result['model']}`", size, what, ms, f"{ratio:.2f}"])
-    return (
-        f"{table(['detector', 'fitted into', 'path', 'ms', 'times as fast'], rows)}\n\n"
-        f"{origin(record['machine'])}"
-    )
+        origins.append(origin(result["machine"]))
+    if not rows:
+        return ""
+    head = ["detector", "fitted into", "path", "ms", "times as fast"]
+    return f"{table(head, rows)}\n\n{' '.join(dict.fromkeys(origins))}"
 
 
 def int8(results: Path) -> str:
     """Accuracy and time of every bundle that was measured in int8."""
     parts = []
     for file in sorted(results.glob("int8_*.json")):
-        record = json.loads(file.read_text("utf-8"))
+        record = read(file)
         sizes = record["milliseconds"]
         head = ["form", "engine", "MB", f"{record['metric']} on val", *(f"{s}, ms" for s in sizes)]
         rows = []
-        for form, megabytes in record["bytes"].items():
+        for form, size in record["bytes"].items():
             for engine in next(iter(sizes.values()))[form]:
                 scores = record["accuracy"][form].get(engine)
                 times = [spread(forms[form][engine]) for forms in sizes.values()]
-                rows.append([form, engine, f"{megabytes / 1e6:.1f}", accuracy(scores), *times])
+                rows.append([form, engine, f"{size / 1e6:.1f}", accuracy(scores), *times])
         said = f"`{record['bundle']}`, `python benchmarks/int8.py {record['bundle']}`"
         parts.append(f"{said}:\n\n{table(head, rows)}\n\n{origin(record)}")
     return "\n\n".join(parts)
@@ -65,3 +121,14 @@ def origin(record: Mapping[str, Any]) -> str:
         f"({record['processor']}, {record['threads']} threads, {record['date']}, commit "
         f"{record['commit']})"
     )
+
+
+def read(file: Path) -> dict[str, Any]:
+    """A record; empty where it was not measured."""
+    found: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return found
+
+
+def mean(values: Sequence[float]) -> float:
+    """The arithmetic mean."""
+    return sum(values) / len(values)

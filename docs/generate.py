@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed`, `flavours`, `detect_speed` and `int8` (likewise) or
-`imports` (from the tables of official names).
+section each if it is there), `pooling_speed`, `flavours`, `detectors`, `detect_speed` and `int8`
+(likewise) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from ablation import ablation
 from comparison import comparison, figure, table
-from detectors import detect_speed, int8
+from detectors import detect_speed, detectors, int8
 from fidelity import fidelity
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -62,6 +62,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
         "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
+        "detectors": lambda: detectors(RESULTS),
         "detect_speed": lambda: detect_speed(RESULTS / f"{DETECTORS}.json"),
         "int8": lambda: int8(RESULTS),
         "imports": imports,
