@@ -146,6 +146,8 @@ def _found(
         raise CheckpointError(f"it has {len(nodes)} convolutions, the network {len(order)}")
     added = {node.input[0]: node.input[1] for node in graph.node if node.op_type == "Add"}
     for name, node in zip(order, nodes, strict=True):
+        if node.input[1] not in weights:
+            raise CheckpointError(f"the weight of its {node.name} is computed, not stored")
         found[f"{name}.weight"] = weights[node.input[1]]
         # Convolutions of our own kernels add the bias behind, as a tensor 1×C×1×1 of the graph.
         bias = weights.get(node.input[2] if len(node.input) > 2 else added.get(node.output[0], ""))
@@ -217,7 +219,8 @@ def _fill(
     with torch.no_grad():
         for convolution, norm in pairs:
             mean, variance = moments[names[convolution]]
-            _unfold(convolution, norm, found[f"{names[convolution]}.bias"], mean, variance)
+            bias = found.get(f"{names[convolution]}.bias", torch.zeros_like(mean))
+            _unfold(convolution, norm, bias, mean, variance)
 
 
 def _unfold(
