@@ -106,7 +106,7 @@ def measure(name: str, data: Sequence[str], rounds: int, out: Path | None) -> di
         own = {f"{chief}_{spec.rpartition(':')[2]}": scores[spec] for spec in data if len(data) > 1}
         state_accuracy(out, {chief: scores["mean"], **own})
     return {
-        "bundle": name,
+        "bundle": exact.name,
         "bytes": {form: len(bundle.model) for form, bundle in bundles.items()},
         "int8_agreement": rough.contract.parity["int8_agreement"],
         "metric": CHIEF[exact.contract.task],
