@@ -57,7 +57,7 @@ def test_a_set_without_splits_is_read_as_a_whole(tmp_path: Path) -> None:
     text = f"<annotation><object><name>dog</name>{box}</object></annotation>"
     report = check_data(f"voc:{voc(tmp_path, text)}")
     assert [(s.split, s.classes) for s in report.splits] == [("all", {"dog": 1})]
-    assert set(report.absent) == {"train", "val"}
+    assert set(report.absent) == {"train", "val", "test"}
     assert report.sound
 
 
