@@ -57,4 +57,4 @@ def test_a_pooling_without_a_place_is_one_line(call: Any, recipe: Path) -> None:
     ended = call("train", recipe, "--pool", "adapol")
     assert "did you mean adapool" in ended.err
     ended = call("train", "--resume", "run", "--pool", "adapool")
-    assert "leave out --set, --pool and --out" in ended.err
+    assert "leave out --set, --data, --pool and --out" in ended.err
