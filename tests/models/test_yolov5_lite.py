@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from litescene.export import fuse, profile
 from litescene.export.graph import head_maps
 from litescene.models import create_model, variant
+from litescene.models.backbones.pp_lcnet import SqueezeExcitation
 from litescene.models.backbones.rep_csp import RepConv2d
 from litescene.models.backbones.shufflenet_v2 import (
     ShuffleDownUnit,
@@ -350,3 +351,13 @@ def test_golden_values_of_the_published_network_are_met(
     finally:
         sys.modules.pop("exec_order", None)
     assert result["ok"], result["cases"]
+
+
+def test_gates_begin_open_whatever_the_map() -> None:
+    torch.manual_seed(0)
+    gate = SqueezeExcitation(64)
+    for size, least, most in ((1.0, 0.99, 1.01), (100.0, 0.7, 1.3)):
+        x = size * (0.1 + torch.rand(2, 64, 5, 7))
+        with torch.inference_mode():
+            opened = gate(x) / x
+        assert least < float(opened.min()) <= float(opened.max()) < most

@@ -34,13 +34,25 @@ _STAGES: tuple[tuple[int, tuple[int, ...], bool], ...] = (
 _DROPOUT = 0.2
 
 
+_OPEN = 1.2785
+"""Where SiLU is 1."""
+
+
 class SqueezeExcitation(nn.Module):
-    """A gate per channel from the map's mean: 1×1 to a quarter, ReLU, 1×1, SiLU."""
+    """A gate per channel from the map's mean: 1×1 to a quarter, ReLU, 1×1, SiLU.
+
+    Without an upper bound the gate of a map twice as large is twice as open, so that four blocks in
+    a row can raise a map to its sixteenth power. In training batch norms take that back; in
+    evaluation they know the average picture only, and one with much plain sky had boxes everywhere.
+    So the gates begin at 1, whatever the map.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(channels, channels // 4, 1)
         self.expand = nn.Conv2d(channels // 4, channels, 1)
+        nn.init.normal_(self.expand.weight, std=1e-3)
+        nn.init.constant_(self.expand.bias, _OPEN)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W to N×C×H×W."""
