@@ -54,7 +54,7 @@ RESULTS := benchmarks/results
 TRAINED := src/litescene/results/segmentation
 DATA := $(or $(LITESCENE_DATA),../shared/data)
 VIDEO := $(DATA)/video/solidWhiteRight.mp4
-SHIPPED := $(notdir $(basename $(wildcard src/litescene/runtime/weights/*.onnx)))
+SHIPPED := $(filter-out %_i8e %_i8s,$(notdir $(basename $(wildcard src/litescene/runtime/weights/*.onnx))))
 MISSING := @echo "bench: left out, as there is no"
 
 bench: $(READY)
