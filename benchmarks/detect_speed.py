@@ -4,7 +4,10 @@
     python benchmarks/detect_speed.py --models yolov5_lite_e runs/yolov5_lite_c/best.safetensors
 
 A model is the name of a shipped detector, the file of a bundle, or a checkpoint, which is exported
-here. Records of other models in the file of --json stay. All paths start from a decoded uint8 RGB picture and end with its boxes, letterbox and suppression
+here (g's: the export of its bundle joined branches, which PyTorch is to compute apart). Records of
+other models in the file of --json stay.
+
+All paths start from a decoded uint8 RGB picture and end with its boxes, letterbox and suppression
 included, above the bundle's own thresholds. *Eager* is what a user has without litescene's runtime:
 the network in PyTorch float32, batch norms and all, its decoding, and a plain greedy suppression.
 The bundles run through each engine, in float32, bf16 where the processor has it, and int8, which is
