@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,8 +52,9 @@ class SqueezeExcitation(nn.Module):
         super().__init__()
         self.reduce = nn.Conv2d(channels, channels // 4, 1)
         self.expand = nn.Conv2d(channels // 4, channels, 1)
-        nn.init.normal_(self.expand.weight, std=1e-3)
-        nn.init.constant_(self.expand.bias, _OPEN)
+        with torch.no_grad():
+            self.expand.weight.normal_(std=1e-3)
+        self.expand.bias = nn.Parameter(torch.full((channels,), _OPEN))
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W to N×C×H×W."""
