@@ -45,7 +45,7 @@ class SqueezeExcitation(nn.Module):
     Without an upper bound the gate of a map twice as large is twice as open, so that four blocks in
     a row can raise a map to its sixteenth power. In training batch norms take that back; in
     evaluation they know the average picture only, and one with much plain sky had boxes everywhere.
-    So the gates begin at 1, whatever the map.
+    The gates begin at 1, whatever the map; that alone does not keep a training from opening them.
     """
 
     def __init__(self, channels: int) -> None:
