@@ -17,7 +17,7 @@ from litescene.training.recipe import (
     validated,
 )
 from litescene.training.schedule import learning_rate_factor
-from litescene.training.tasks.base import optimizer_groups
+from litescene.training.tasks.base import build_network, optimizer_groups
 from litescene.training.tasks.segmentation_settings import SegmentationSettings
 
 PLAIN = {"name": "x", "task": "segmentation", "epochs": 2, "batch_size": 2, "model": {"name": "m"}}
@@ -193,8 +193,25 @@ def test_groups_of_the_optimiser_follow_the_recipe() -> None:
     assert groups() == {(0.3, 1.0): weights, (0.0, 1.0): norm}
     spared = groups(depthwise_decay=False)
     assert spared == {(0.3, 1.0): {"encoder.0.weight"}, (0.0, 1.0): norm | {"head.weight"}}
-    slower = groups(encoder_factor=0.1)
+    slower = groups(factors={"encoder": 0.1})
     assert slower[0.3, 1.0] == {"head.weight"}
     assert (slower[0.3, 0.1], slower[0.0, 0.1]) == ({"encoder.0.weight"}, norm)
     with pytest.raises(RecipeError, match="no part named encoder"):
-        optimizer_groups(network["head"], OptimizerSection(encoder_factor=0.1))
+        optimizer_groups(network["head"], OptimizerSection(factors={"encoder": 0.1}))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "part", "convolutions"),
+    [("yolov5_lite_c", "gate", 12), ("espnetv2_paper", "encoder", 0)],
+)
+def test_factors_of_shipped_recipes_meet_parts_of_their_networks(
+    recipe: str, part: str, convolutions: int
+) -> None:
+    chosen = load_recipe(recipe)
+    network = build_network(chosen, 4)
+    groups = optimizer_groups(network, chosen.optimizer)
+    slow = [g for g in groups if g["factor"] == chosen.optimizer.factors[part]]
+    assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
+    assert slow and all(g["params"] for g in slow)
+    if convolutions:
+        assert [len(g["params"]) for g in slow] == [convolutions, convolutions]

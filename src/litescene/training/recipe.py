@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -53,8 +53,8 @@ class OptimizerSection(Section):
     momentum: float = Field(0.9, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)
     """Largest gradient norm; 0 does not clip."""
-    encoder_factor: float = Field(1.0, gt=0)
-    """Learning rate of the network's `encoder`, as a share of `lr`."""
+    factors: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
+    """Learning rates of parts as shares of `lr`, by the parts' names: `{ encoder = 0.1 }`."""
     depthwise_decay: bool = True
     """Whether the weights of depthwise convolutions decay like the others."""
 

@@ -74,13 +74,15 @@ class Task(Protocol):
 def optimizer_groups(model: nn.Module, optimizer: OptimizerSection) -> list[dict[str, Any]]:
     """Weights of convolutions and linear layers decay, all others do not.
 
-    `depthwise_decay` can leave out those of depthwise convolutions too, and `encoder_factor`
-    multiplies the learning rate of what is under the network's `encoder`.
+    `depthwise_decay` can leave out those of depthwise convolutions too, and `factors` multiplies
+    the learning rate of what is under a module of that name, wherever it is in the network.
+
+    Raises RecipeError if the network has no such module.
     """
     spared = set() if optimizer.depthwise_decay else _depthwise_weights(model)
     parameters = dict(model.named_parameters())
     groups = []
-    for names, factor in _by_learning_rate(list(parameters), optimizer.encoder_factor):
+    for names, factor in _by_learning_rate(list(parameters), optimizer.factors):
         decays = {n: parameters[n].ndim > 1 and n not in spared for n in names}
         for kind, decay in ((True, optimizer.weight_decay), (False, 0.0)):
             chosen = [parameters[n] for n in names if decays[n] is kind]
@@ -96,13 +98,16 @@ def _depthwise_weights(model: nn.Module) -> set[str]:
     }
 
 
-def _by_learning_rate(names: list[str], factor: float) -> list[tuple[list[str], float]]:
-    if factor == 1:
-        return [(names, 1.0)]
-    encoder = [name for name in names if name.startswith("encoder.")]
-    if not encoder:
-        raise RecipeError("optimizer.encoder_factor: this network has no part named encoder")
-    return [([name for name in names if name not in encoder], 1.0), (encoder, factor)]
+def _by_learning_rate(names: list[str], factors: dict[str, float]) -> list[tuple[list[str], float]]:
+    parts: dict[str, list[str]] = {part: [] for part in factors}
+    rest: list[str] = []
+    for name in names:
+        part = next((module for module in name.split(".") if module in parts), None)
+        (rest if part is None else parts[part]).append(name)
+    for part, inside in parts.items():
+        if not inside:
+            raise RecipeError(f"optimizer.factors: this network has no part named {part}")
+    return [(rest, 1.0), *((parts[part], factor) for part, factor in factors.items())]
 
 
 def shuffled(count: int, seed: int, epoch: int) -> Tensor:
