@@ -83,6 +83,31 @@ def test_weights_without_a_batch_norm_are_those_of_the_trained_network(tmp_path:
     assert torch.equal(recovered.state_dict()[name], model.state_dict()[name])
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_channels_come_back_into_their_order(
+    turned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the export took shuffles into the weights, and where the bundle computes them."""
+    torch.manual_seed(5)
+    model = create_model("yolov5_lite_e", num_classes=2)
+    for _ in range(2):
+        model.train().raw_heads(torch.rand(2, 3, 128, 160))
+    card = {"task": "detection", "model": {"name": "yolov5_lite_e"}, "size": [128, 160],
+            "taxonomy": {"name": "two", "names": ["a", "b"], "colors": [[0, 0, 0], [1, 1, 1]]},
+            }  # fmt: skip
+    with monkeypatch.context() as patched:
+        if turned:  # as in bundles of earlier versions
+            patched.setattr(torch.jit, "is_tracing", lambda: False)
+        graph = to_onnx(model.eval())
+    bundle = Bundle.from_bytes(write_metadata(graph, contract_of(model, card)), "e")
+    recover_checkpoint(bundle, tmp_path / "x.safetensors", PICTURES)
+    recovered, _ = load_model(tmp_path / "x.safetensors")
+    batch = np.stack([fit(p, (128, 160)) for p in PICTURES])
+    with torch.inference_mode():
+        for one, other in zip(head_of(recovered, batch), head_of(model, batch), strict=True):
+            assert (one - other).abs().max() <= 1e-4 * other.abs().max()
+
+
 def test_a_norm_holds_what_its_convolution_gives_on_the_pictures(tmp_path: Path) -> None:
     bundle = find("yolov5_lite_e")
     recover_checkpoint(bundle, tmp_path / "x.safetensors", PICTURES)

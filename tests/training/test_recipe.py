@@ -212,6 +212,7 @@ def test_factors_of_shipped_recipes_meet_parts_of_their_networks(
     groups = optimizer_groups(network, chosen.optimizer)
     slow = [g for g in groups if g["factor"] == chosen.optimizer.factors[part]]
     assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
-    assert slow and all(g["params"] for g in slow)
+    assert slow
+    assert all(g["params"] for g in slow)
     if convolutions:
         assert [len(g["params"]) for g in slow] == [convolutions, convolutions]

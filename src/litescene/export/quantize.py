@@ -167,6 +167,9 @@ def _pool_before_rectifying(graph: Any) -> None:
         if sum(pool.input[0] in node.input for node in graph.node) > 1:
             continue
         value, between, result = rectifier.input[0], rectifier.output[0], pool.output[0]
+        stale = [shape for shape in graph.value_info if shape.name == between]
+        for shape in stale:  # it is smaller from now on, and ONNX Runtime would believe this
+            graph.value_info.remove(shape)
         pool.input[0], pool.output[0] = value, between
         rectifier.input[0], rectifier.output[0] = between, result
         places = [node.name for node in graph.node]

@@ -16,13 +16,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import litescene
 from litescene.core import CheckpointError, Image
 from litescene.export.fusing import Deployable, norms_behind
-from litescene.export.graph import BundleGraph, head_maps, is_quantized, planes_of
+from litescene.export.graph import BundleGraph, head_maps, is_quantized, planes_of, to_graph
 from litescene.export.parity import as_seen, prove
+from litescene.export.shuffles import has_shuffles
 from litescene.models import InputSpec, create_model, list_models
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
@@ -131,12 +133,16 @@ def _weights(graph: Any) -> dict[str, Tensor]:
 
 
 def _found(
-    fused: nn.Module, graph: Any, weights: Mapping[str, Tensor], example: Tensor
+    fused: nn.Module,
+    graph: Any,
+    weights: Mapping[str, Tensor],
+    example: Tensor,
+    orders: Mapping[int, NDArray[np.int64]],
 ) -> dict[str, Tensor]:
     """The graph's weights under the names of the folded network.
 
     Those of convolutions are told by the order of execution, which stays when a layer gets
-    another name; all others by name.
+    another name; all others by name. `orders` are those of channels, see `shuffles.Unshuffled`.
     """
     state = fused.state_dict()
     found = {n: weights[_PREFIX + n] for n in state if _PREFIX + n in weights}
@@ -145,15 +151,25 @@ def _found(
     if len(nodes) != len(order):
         raise CheckpointError(f"it has {len(nodes)} convolutions, the network {len(order)}")
     added = {node.input[0]: node.input[1] for node in graph.node if node.op_type == "Add"}
-    for name, node in zip(order, nodes, strict=True):
+    for number, (name, node) in enumerate(zip(order, nodes, strict=True)):
         if node.input[1] not in weights:
             raise CheckpointError(f"the weight of its {node.name} is computed, not stored")
-        found[f"{name}.weight"] = weights[node.input[1]]
+        weight = weights[node.input[1]]
+        own = torch.from_numpy(np.argsort(orders[number])) if number in orders else None
+        depthwise = own is not None and weight.shape[:2] == (len(own), 1)
+        if own is not None:
+            weight = weight[own] if depthwise else weight[:, own]
+        found[f"{name}.weight"] = weight
         # Convolutions of our own kernels add the bias behind, as a tensor 1×C×1×1 of the graph.
         bias = weights.get(node.input[2] if len(node.input) > 2 else added.get(node.output[0], ""))
         if bias is not None:
-            found[f"{name}.bias"] = bias.flatten()
+            found[f"{name}.bias"] = bias.flatten()[own] if depthwise else bias.flatten()
     return {name: value for name, value in found.items() if name in state}
+
+
+def _orders(model: nn.Module, graph: Any) -> dict[int, NDArray[np.int64]]:
+    """How the export ordered the channels; not at all where the bundle computes its shuffles."""
+    return {} if has_shuffles(graph) else to_graph(model).orders
 
 
 def _in_order(model: nn.Module, example: Tensor) -> list[str]:
@@ -205,7 +221,7 @@ def _fill(
     fused: Any = BundleGraph(model).model
     example = torch.rand(1, planes_of(model), *bundle.contract.size)
     state = fused.state_dict()
-    found = _found(fused, graph, weights, example)
+    found = _found(fused, graph, weights, example, _orders(model, graph))
     strange = [n for n, v in found.items() if v.shape != state[n].shape]
     if strange:
         raise CheckpointError(f"its {strange[0]} has another shape")

@@ -228,6 +228,12 @@ def pad_as_tensorflow(x: Tensor) -> Tensor:
     return F.pad(x, (width % 2, 1, height % 2, 1))
 
 
+def channel_halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the second half of the channels of N×C×H×W, C even."""
+    half = int(x.shape[1]) // 2  # a constant also in a trace
+    return x[:, :half], x[:, half:]
+
+
 def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
     """Interleave the channels of `groups` equal groups: N×C×H×W to the same shape.
 
@@ -236,6 +242,9 @@ def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
     n, c, h, w = x.shape
     if c % groups:
         raise ValueError(f"{c} channels cannot be shuffled in {groups} groups")
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        # A constant order, which the export takes into the weights, see `export.shuffles`.
+        return x[:, torch.arange(int(c)).view(groups, -1).T.flatten()]
     return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from litescene.models.blocks import channel_shuffle
+from litescene.models.blocks import channel_halves, channel_shuffle
 from litescene.models.csp_blocks import batch_norm
 from litescene.ops import DepthwiseConv2d
 
@@ -75,7 +75,7 @@ class ShuffleUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×H×W to N×C×H×W."""
-        kept, worked = x.chunk(2, dim=1)
+        kept, worked = channel_halves(x)
         return concat_shuffle(kept, self.branch(worked), training=self.training)
 
 

@@ -29,6 +29,7 @@ from litescene.models.blocks import (
     Activation,
     Back,
     MaxPoolAndBack,
+    channel_halves,
     channel_shuffle,
     doubling,
     pad_as_tensorflow,
@@ -120,7 +121,7 @@ class Unit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×h×w to the same shape."""
-        kept, changed = x.chunk(2, 1)
+        kept, changed = channel_halves(x)
         return channel_shuffle(torch.cat([kept, self.main(changed)], 1), SHUFFLED_GROUPS)
 
 

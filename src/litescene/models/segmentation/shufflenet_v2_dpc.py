@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.models.backbones.shufflenet_v2 import concat_shuffle
-from litescene.models.blocks import ConvNormAct, SeparableConv, pad_as_tensorflow
+from litescene.models.blocks import ConvNormAct, SeparableConv, channel_halves, pad_as_tensorflow
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
 
@@ -74,7 +74,7 @@ class Stage(nn.Module):
         worked = self.shortcut(x)
         for unit in self.units:
             joined = concat_shuffle(worked, kept, training=self.training)
-            worked, kept = joined.chunk(2, dim=1)
+            worked, kept = channel_halves(joined)
             worked = unit(worked)
         return torch.cat((worked, kept), 1)
 
