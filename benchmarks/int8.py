@@ -36,7 +36,7 @@ from litescene.runtime.benchmark import Spread
 from litescene.runtime.catalog import find
 from litescene.runtime.engines import create_engine, has_bf16, installed
 
-PICTURES = 64
+PICTURES = 192
 DATA = {
     "segmentation": ["camvid:camvid"],
     "detection": ["voc:road_signs", "boxcsv:road_cars", "penn:penn_pedestrians"],
