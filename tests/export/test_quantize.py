@@ -85,7 +85,7 @@ def test_a_stem_stays_floating_point_and_pools_before_it_rectifies(
     maker = {output: node for node in graph.node for output in node.output}
     kinds = [node.op_type for node in graph.node]
     first = next(node for node in graph.node if node.op_type == "Conv")
-    assert [maker[i].op_type for i in first.input if i in maker] == ["Add"]  # the normalisation
+    assert [maker[i].op_type for i in first.input if i in maker] == ["Mul"]  # the normalisation
     (pool,) = (node for node in graph.node if node.op_type == "MaxPool")
     assert maker[pool.input[0]] is first
     assert kinds.count("QuantizeLinear") > 50

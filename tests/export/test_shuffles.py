@@ -25,10 +25,9 @@ SIZES = ((64, 96), (97, 131))
 class Small(nn.Module):
     """Two stages of units and what `end` makes of their maps."""
 
-    input_spec = InputSpec()
-
-    def __init__(self, end: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def __init__(self, end: Callable[[Tensor, Tensor], Tensor], *, bgr: bool = False) -> None:
         super().__init__()
+        self.input_spec = InputSpec(bgr=bgr)
         self.first = nn.Sequential(ShuffleDownUnit(3, 28), *(ShuffleUnit(28) for _ in range(3)))
         self.second = nn.Sequential(ShuffleDownUnit(28, 36), *(ShuffleUnit(36) for _ in range(4)))
         self.lateral = nn.Conv2d(36, 10, 1)
@@ -69,9 +68,9 @@ def softmaxed(net: Any, fine: Tensor, coarse: Tensor) -> Tensor:
     return result
 
 
-def network(end: Callable[..., Tensor]) -> nn.Module:
+def network(end: Callable[..., Tensor], *, bgr: bool = False) -> nn.Module:
     torch.manual_seed(3)
-    made = Small(end).train()
+    made = Small(end, bgr=bgr).train()
     for size in SIZES:
         made.head_logits(torch.randn(4, 3, *size))  # batch norms that have seen pictures
     return made.eval()
@@ -125,3 +124,9 @@ def test_a_unit_moves_the_half_it_works_on() -> None:
     ]
     # Units of 120, 232 and 464 channels; wider ones join at the end of a stage and in the neck.
     assert [sum(width == half for width in widths) for half in (60, 116, 232)] == [3, 7, 3]
+
+
+@pytest.mark.parametrize("end", [joined, softmaxed])
+def test_blue_before_red_is_no_shuffle(end: Callable[..., Tensor]) -> None:
+    net = network(end, bgr=True)
+    compare(net, to_onnx(net))

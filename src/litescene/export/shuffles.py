@@ -93,13 +93,16 @@ def _turns(node: Any) -> bool:
 
 
 def _is_shuffle(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
-    """Whether a node gives channels in another order, all of them."""
+    """Whether a node interleaves groups of channels: 0, C/g, 2C/g ..., 1, 1 + C/g ... for g."""
     if node.op_type != "Gather" or _axis(node) != 1:
         return False
     order = constants.get(node.input[1])
-    if order is None or order.ndim != 1:
+    if order is None or order.ndim != 1 or len(order) < 4:
         return False
-    return bool((np.sort(order) == np.arange(len(order))).all())
+    within = max(int(order[1]), 1)
+    if len(order) % within:
+        return False
+    return np.array_equal(order, np.arange(len(order)).reshape(-1, within).T.ravel())
 
 
 def _treats_alike(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
@@ -338,7 +341,6 @@ def _spelt_out(model: Any) -> Any:
 
 
 def _steps_of_shuffle(graph: Any, node: Any, order: Order) -> list[Any]:
-    """`order` is 0, C/g, 2C/g ..., 1, 1 + C/g ... for g groups."""
     within = int(order[1])
     groups = len(order) // within
     x, (y,) = node.input[0], node.output
