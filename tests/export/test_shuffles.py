@@ -25,7 +25,7 @@ SIZES = ((64, 96), (97, 131))
 class Small(nn.Module):
     """Two stages of units and what `end` makes of their maps."""
 
-    def __init__(self, end: Callable[[Tensor, Tensor], Tensor], *, bgr: bool = False) -> None:
+    def __init__(self, end: Callable[[Any, Tensor, Tensor], Tensor], *, bgr: bool = False) -> None:
         super().__init__()
         self.input_spec = InputSpec(bgr=bgr)
         self.first = nn.Sequential(ShuffleDownUnit(3, 28), *(ShuffleUnit(28) for _ in range(3)))
@@ -38,7 +38,7 @@ class Small(nn.Module):
         """N×3×H×W to the end's map."""
         fine = self.first(x)
         coarse = self.second(fine)
-        return self.end(self, fine, coarse)  # type: ignore[call-arg, arg-type]
+        return self.end(self, fine, coarse)
 
 
 def joined(net: Any, fine: Tensor, coarse: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def _axis(node: Any) -> int:
 
 
 def _turns(node: Any) -> bool:
-    return node.op_type == "Transpose" and list(node.attribute[0].ints) == _TURN
+    return node.op_type == "Transpose" and any(list(a.ints) == _TURN for a in node.attribute)
 
 
 def _is_shuffle(node: Any, constants: dict[str, NDArray[Any]]) -> bool:

@@ -243,7 +243,8 @@ def channel_shuffle(x: Tensor, groups: int = 2) -> Tensor:
     if c % groups:
         raise ValueError(f"{c} channels cannot be shuffled in {groups} groups")
     if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
-        # A constant order, which the export takes into the weights, see `export.shuffles`.
+        # A constant order, which the export takes into the weights, see `export.shuffles`. (PyTorch
+        # documents is_tracing, but neither exports nor types it.)
         return x[:, torch.arange(int(c)).view(groups, -1).T.flatten()]
     return x.view(n, groups, c // groups, h, w).transpose(1, 2).reshape(n, c, h, w)
 
