@@ -16,7 +16,6 @@ from litescene.runtime.engines import Outputs
 from litescene.runtime.letterbox import Letterbox
 from litescene.runtime.nms import (
     Suppression,
-    announce_compilation,
     decode,
     suppress,
     suppress_softly,
@@ -71,7 +70,6 @@ class Detector:
         self._multi_label = multi_label
         self._suppression: Suppression = suppression
         self._engine = LazyEngine(self.bundle, engine, threads, self._agreement)
-        announce_compilation()
 
     @property
     def engine(self) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,7 @@ def decode(
     """
     if not 0.0 <= score <= 1.0:
         raise ValueError(f"a score threshold is between 0 and 1, not {score}")
+    _announce_compilation()
     levels = [
         _decode_level(*_level(head, sizes), float(stride), *_threshold(score), multi_label)
         for head, sizes, stride in zip(heads, anchors, strides, strict=True)
@@ -116,8 +118,8 @@ def suppress_softly(
     return np.asarray(ranked[_fade(ranked, score, sigma, agnostic, limit)])
 
 
-def announce_compilation() -> None:
-    """Say that the kernels will be compiled, where they never were."""
+@cache
+def _announce_compilation() -> None:
     announce("the decoding kernels", _decode_level, _keep)
 
 

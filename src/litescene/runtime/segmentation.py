@@ -14,7 +14,7 @@ from litescene.media.fitting import resize
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Batch, Outputs
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
-from litescene.runtime.upsample import announce_compilation, upsample_argmax
+from litescene.runtime.upsample import upsample_argmax
 
 SAME_ASPECT = 1.05
 SMALLEST = 64
@@ -65,7 +65,6 @@ class Segmenter:
         self.taxonomy = self.contract.taxonomy
         self._size, self._threads = size, threads
         self._engine = LazyEngine(self.bundle, engine, threads, label_agreement)
-        announce_compilation()
 
     def another(self) -> Segmenter:
         """The same network once more, for another thread: one object serves one thread."""

@@ -14,6 +14,8 @@ Only the rest is computed per pixel. Ties go to the lowest class, as in `numpy.a
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -41,6 +43,7 @@ def upsample_argmax(
         raise ValueError(f"logits are C×h×w with 1 to 255 classes, not {logits.shape}")
     if height < 1 or width < 1:
         raise ValueError(f"the output needs at least one pixel, not {height}×{width}")
+    _announce_compilation()
     dense = np.ascontiguousarray(logits, np.float32)
     if dense.shape[1:] == (height, width):
         return _winners(dense)
@@ -64,8 +67,8 @@ def _axis(
     return (position - cell).astype(np.float32), starts
 
 
-def announce_compilation() -> None:
-    """Say that the kernels will be compiled, where they never were."""
+@cache
+def _announce_compilation() -> None:
     announce("the upsampling kernels", _winners, _fill)
 
 
