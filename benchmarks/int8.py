@@ -26,8 +26,8 @@ from litescene.core.provenance import provenance
 from litescene.data.detection import open_detection
 from litescene.data.segmentation import open_segmentation
 from litescene.export import quantize
+from litescene.export.int8 import state_accuracy
 from litescene.export.parity import draw_picture, fit
-from litescene.export.quantize import state_accuracy
 from litescene.export.timing import take_turns
 from litescene.media import write_atomic
 from litescene.media.pictures import read_picture

@@ -16,8 +16,9 @@ from onnx import helper, numpy_helper
 from litescene.cli import main
 from litescene.core import BundleError, InputError
 from litescene.export import quantize
+from litescene.export.int8 import state_accuracy
+from litescene.export.int8.stem import pool_before_rectifying
 from litescene.export.parity import draw_picture
-from litescene.export.quantize import _pool_before_rectifying, state_accuracy
 from litescene.media.picture_samples import sample_pictures
 from litescene.metrics import ConfusionMatrix
 from litescene.runtime import Bundle, Segmenter, write_metadata
@@ -85,7 +86,8 @@ def test_a_stem_stays_floating_point_and_pools_before_it_rectifies(
     maker = {output: node for node in graph.node for output in node.output}
     kinds = [node.op_type for node in graph.node]
     first = next(node for node in graph.node if node.op_type == "Conv")
-    assert [maker[i].op_type for i in first.input if i in maker] == ["Mul"]  # the normalisation
+    # The normalisation is in the weights.
+    assert [maker[i].op_type for i in first.input if i in maker] == ["Cast"]
     (pool,) = (node for node in graph.node if node.op_type == "MaxPool")
     assert maker[pool.input[0]] is first
     assert kinds.count("QuantizeLinear") > 50
@@ -115,7 +117,7 @@ def test_the_order_of_pooling_and_rectifying_changes_no_value() -> None:
     model = onnx.shape_inference.infer_shapes(model)
     x = rng.normal(size=shape).astype(np.float32)
     before = computed(model, x)
-    _pool_before_rectifying(model.graph)
+    pool_before_rectifying(model.graph)
     assert [node.op_type for node in model.graph.node] == ["Conv", "MaxPool", "Relu", "Conv"]
     onnx.checker.check_model(model)
     onnx.shape_inference.infer_shapes(model, strict_mode=True)  # the shapes in it are still right

@@ -55,7 +55,7 @@ def command(
     for package in ("onnx", "onnxruntime"):
         if not installed(package):
             raise MissingExtraError("quantising", "train")
-    from litescene.export.quantize import quantize, state_accuracy
+    from litescene.export.int8 import quantize, state_accuracy
     from litescene.media.picture_samples import sample_pictures
     from litescene.runtime.catalog import find
 

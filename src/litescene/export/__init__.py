@@ -2,10 +2,10 @@
 
 from litescene.export.fusing import fuse
 from litescene.export.graph import to_onnx
+from litescene.export.int8 import quantize
 from litescene.export.onnx_export import contract_of, export, export_checkpoint
 from litescene.export.parity import bf16_agreement, prove
 from litescene.export.profile import Layer, Profile, profile
-from litescene.export.quantize import quantize
 
 __all__ = [
     "Layer",

@@ -13,14 +13,16 @@ where a layer needs the channels in their own order, it becomes Reshape, Transpo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper, shape_inference
+from onnx import helper, numpy_helper
+
+from litescene.export.nodes import channel_counts, constants, copied, integer, set_nodes
 
 Order = NDArray[np.int64]
 Run = tuple[str, int, int]
@@ -50,8 +52,8 @@ class _OrderError(Exception):
 
 def has_shuffles(graph: Any) -> bool:
     """Whether an `onnx.GraphProto` computes channel shuffles."""
-    constants = _constants(graph)
-    return any(_is_shuffle(node, constants) or _turns(node) for node in graph.node)
+    known = constants(graph)
+    return any(_is_shuffle(node, known) or _turns(node) for node in graph.node)
 
 
 def without_shuffles(model: Any) -> Unshuffled:
@@ -73,30 +75,15 @@ def without_shuffles(model: Any) -> Unshuffled:
         return Unshuffled(_spelt_out(model), {})
 
 
-def _constants(graph: Any) -> dict[str, NDArray[Any]]:
-    """Values of the graph that are known, by name."""
-    found = {value.name: numpy_helper.to_array(value) for value in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-        elif node.op_type == "Identity" and node.input[0] in found:
-            found[node.output[0]] = found[node.input[0]]
-    return found
-
-
-def _axis(node: Any) -> int:
-    return next((int(a.i) for a in node.attribute if a.name == "axis"), 0)
-
-
 def _turns(node: Any) -> bool:
     return node.op_type == "Transpose" and any(list(a.ints) == _TURN for a in node.attribute)
 
 
-def _is_shuffle(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
+def _is_shuffle(node: Any, known: dict[str, NDArray[Any]]) -> bool:
     """Whether a node interleaves groups of channels: 0, C/g, 2C/g ..., 1, 1 + C/g ... for g."""
-    if node.op_type != "Gather" or _axis(node) != 1:
+    if node.op_type != "Gather" or integer(node, "axis", 0) != 1:
         return False
-    order = constants.get(node.input[1])
+    order = known.get(node.input[1])
     if order is None or order.ndim != 1 or len(order) < 4:
         return False
     within = max(int(order[1]), 1)
@@ -105,12 +92,12 @@ def _is_shuffle(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
     return np.array_equal(order, np.arange(len(order)).reshape(-1, within).T.ravel())
 
 
-def _treats_alike(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
+def _treats_alike(node: Any, known: dict[str, NDArray[Any]]) -> bool:
     """Whether what a node does to a channel does not depend on which one it is."""
     if node.op_type == "ReduceMean":
         axes = next((list(a.ints) for a in node.attribute if a.name == "axes"), [])
-    elif node.op_type == "Slice" and len(node.input) > 3 and node.input[3] in constants:
-        axes = constants[node.input[3]].tolist()
+    elif node.op_type == "Slice" and len(node.input) > 3 and node.input[3] in known:
+        axes = known[node.input[3]].tolist()
     else:
         return node.op_type in _ALIKE
     return bool(axes) and set(axes) <= {2, 3}
@@ -161,13 +148,8 @@ class _Rewriting:
     convolutions: int = 0
 
     def __post_init__(self) -> None:
-        self.constants = _constants(self.source.graph)
-        inferred = shape_inference.infer_shapes(self.source).graph
-        self.counts = {}
-        for value in (*inferred.value_info, *inferred.input, *inferred.output):
-            sides = value.type.tensor_type.shape.dim
-            if len(sides) == 4 and sides[1].dim_value:
-                self.counts[value.name] = sides[1].dim_value
+        self.constants = constants(self.source.graph)
+        self.counts = channel_counts(self.source)
 
     def unshuffled(self) -> Unshuffled:
         """The new graph."""
@@ -192,7 +174,7 @@ class _Rewriting:
 
     def _lazily(self, node: Any) -> _Map | None:
         """What a node gives, if that is channels of others."""
-        if node.op_type == "Concat" and _axis(node) == 1:
+        if node.op_type == "Concat" and integer(node, "axis", 0) == 1:
             parts = [self._of(name) for name in node.input]
             known = [part for part in parts if part is not None]
             if len(known) < len(parts):
@@ -231,11 +213,11 @@ class _Rewriting:
             self.steps.append(node)
             return
         found, order = self._joined(name)
-        new = _copied(node)
+        new = copied(node)
         new.input[0] = found
         if (order != np.arange(len(order))).any():
             weight = self.constants[node.input[1]]
-            groups = next((int(a.i) for a in node.attribute if a.name == "group"), 1)
+            groups = integer(node, "group", 1)
             if groups == 1:
                 self._give(new, 1, weight[:, order])
             elif groups == len(order) == len(weight):
@@ -249,7 +231,7 @@ class _Rewriting:
         self.steps.append(new)
 
     def _other(self, node: Any) -> None:
-        new = _copied(node)
+        new = copied(node)
         alike = _treats_alike(node, self.constants)
         before = self._of(node.input[0]) if alike else None
         if before is not None:  # also where the inference loses it, behind sizes that are open
@@ -279,13 +261,10 @@ class _Rewriting:
         copy = onnx.ModelProto()
         copy.CopyFrom(self.source)
         graph = copy.graph
-        nodes = list(self._nodes(graph))
-        kept = _alive(nodes, {output.name for output in graph.output})
-        del graph.node[:], graph.value_info[:]
-        graph.node.extend(kept)
         for name, value in self.changed.items():
             graph.initializer.append(numpy_helper.from_array(value, name))
-        _drop_unused(graph)
+        set_nodes(graph, list(self._nodes(graph)))
+        del graph.value_info[:]
         onnx.checker.check_model(copy)
         return copy
 
@@ -325,17 +304,14 @@ def _spelt_out(model: Any) -> Any:
     """The graph with every shuffle as Reshape, Transpose, Reshape, for any size."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    graph, constants = copy.graph, _constants(model.graph)
+    graph, known = copy.graph, constants(model.graph)
     nodes: list[Any] = []
     for node in graph.node:
-        if _is_shuffle(node, constants):
-            nodes += _steps_of_shuffle(graph, node, constants[node.input[1]])
+        if _is_shuffle(node, known):
+            nodes += _steps_of_shuffle(graph, node, known[node.input[1]])
         else:
             nodes.append(node)
-    kept = _alive(nodes, {output.name for output in graph.output})
-    del graph.node[:]
-    graph.node.extend(kept)
-    _drop_unused(graph)
+    set_nodes(graph, nodes)
     onnx.checker.check_model(copy)
     return copy
 
@@ -358,26 +334,3 @@ def _steps_of_shuffle(graph: Any, node: Any, order: Order) -> list[Any]:
     for step in steps:
         step.name = f"{step.output[0]}.{step.op_type}"
     return steps
-
-
-def _copied(node: Any) -> Any:
-    copy = onnx.NodeProto()
-    copy.CopyFrom(node)
-    return copy
-
-
-def _alive(nodes: Sequence[Any], outputs: set[str]) -> list[Any]:
-    """The nodes that something depends on."""
-    needed, kept = set(outputs), []
-    for node in reversed(nodes):
-        if needed & set(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    return kept[::-1]
-
-
-def _drop_unused(graph: Any) -> None:
-    used = {name for node in graph.node for name in node.input}
-    kept = [value for value in graph.initializer if value.name in used]
-    del graph.initializer[:]
-    graph.initializer.extend(kept)

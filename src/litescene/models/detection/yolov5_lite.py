@@ -16,7 +16,7 @@ decoding is part of the network in evaluation only.
 | neck, halving | depthwise | 3×3 | LC block 5×5, gated | 3×3 |
 
 The variants "i8e" and "i8s" of the origin are no networks, but e and s in eight bits: see
-`export.quantize`.
+`export.int8`.
 """
 
 from __future__ import annotations

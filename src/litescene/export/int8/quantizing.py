@@ -7,9 +7,9 @@ Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CV
 2; granularity as Krishnamoorthi, arXiv 1806.08342, section 3. The graph holds the maps as pairs
 of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels understands.
 
-The first convolution stays floating point, for pictures have three channels and the kernels for
-integers want many; and so do the last ones of a detector: one of their maps holds places, sizes and
-scores, whose ranges differ widely, so one scale for all of it leaves few steps to each.
+The first convolution stays floating point (see `stem`), and so do the last ones of a detector: one
+of their maps holds places, sizes and scores, whose ranges differ widely, so one scale for all of it
+leaves few steps to each.
 
 Integers cannot pass the proof of an export, so what they change is measured instead: the share
 of decisions in common with the float32 bundle, on pictures that the calibration did not see.
@@ -29,6 +29,11 @@ import numpy as np
 from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
 from litescene.export.graph import is_quantized
+from litescene.export.int8.moving import move_integers
+from litescene.export.int8.ranges import shared_ranges
+from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
+from litescene.export.int8.widening import widen
+from litescene.export.nodes import makers, set_nodes
 from litescene.export.parity import agreement, as_seen, bf16_agreement, exact_engines
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle, write_metadata
@@ -36,12 +41,13 @@ from litescene.runtime.engines import has_bf16, installed
 
 OPERATORS = (
     "Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "AveragePool", "Resize",
-    "Relu", "Reshape", "Transpose", "Slice", "Split",
+    "Relu", "Reshape", "Transpose", "Slice", "Split", "Sigmoid", "Mul",
 )  # fmt: skip
-"""What computes in integers: convolutions, and what lies between them without a curve of its own.
+"""What computes in integers: convolutions, and what lies between them.
 
 Rearranging moves integers as well as floats, and without a way to floats and back around it.
-Sigmoids, softmaxes and products of two maps, as attention has them, stay floating point.
+Sigmoids and products do so in a SiLU, x·sigmoid(x); alone, as attention has them, they stay
+floating point, and so do softmaxes.
 """
 LEAST_PICTURES = 8
 HELD_OUT = 4
@@ -107,78 +113,93 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    _refuse_quantized(onnx.load_model_from_string(bundle.model))
+    model = onnx.load_model_from_string(bundle.model)
+    _refuse_quantized(model)
+    _prepare(model)
     quiet = logging.getLogger()  # the library speaks through the root logger
     level = quiet.level
     quiet.setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
-        plain, prepared, done = (Path(folder) / f"{n}.onnx" for n in ("plain", "ready", "int8"))
-        plain.write_bytes(bundle.model)
+        plain, ready, done = (Path(folder) / f"{name}.onnx" for name in ("plain", "ready", "int8"))
+        onnx.save(model, plain)
         try:
-            quant_pre_process(plain, prepared, skip_symbolic_shape=True)
-            model = onnx.load(prepared)
-            _pool_before_rectifying(model.graph)
+            quant_pre_process(plain, ready, skip_symbolic_shape=True)
+            model = onnx.load(ready)
+            ranges = shared_ranges(model.graph, _ranges(ready, _Calibration(bundle, calibration)))
             quantize_static(
                 model,
                 done,
-                _Calibration(bundle, calibration),
+                _Calibration(bundle, calibration[:1]),  # it asks, though every range is given
                 nodes_to_exclude=_kept_floating(model.graph, bundle.contract.task),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(OPERATORS),
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
+                extra_options={
+                    "TensorQuantOverrides": {
+                        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+                        for name, (low, high) in ranges.items()
+                    }
+                },
             )
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"'{bundle.name}' cannot be quantised: {error}") from error
         finally:
             quiet.setLevel(level)
-        return done.read_bytes()
+        model = onnx.load(done)
+    move_integers(model.graph)
+    whole: bytes = model.SerializeToString()
+    return whole
 
 
-def _before_second_convolution(graph: Any) -> list[Any]:
-    """The normalisation, the first convolution, and what follows until the next one."""
-    nodes = list(graph.node)
-    convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
-    return nodes[: convolutions[1]] if len(convolutions) > 1 else []
+def _prepare(model: Any) -> None:
+    """Bring a graph into a form that is fast in integers and computes the same."""
+    scale_weights(model.graph)
+    pool_before_rectifying(model.graph)
+    widen(model)
+    set_nodes(model.graph, model.graph.node)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}.{number}"  # the quantiser excludes by name
+
+
+def _ranges(file: Path, pictures: _Calibration) -> dict[str, tuple[float, float]]:
+    """Least and largest value of the tensors of a graph over the pictures."""
+    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+
+    augmented = file.with_name("augmented.onnx")
+    calibrator = create_calibrator(
+        file, list(OPERATORS), str(augmented), calibrate_method=CalibrationMethod.MinMax
+    )
+    calibrator.collect_data(pictures)
+    found = calibrator.compute_data().data.items()
+    return {
+        name: (float(np.min(range_.range_value[0])), float(np.max(range_.range_value[1])))
+        for name, range_ in found
+    }
 
 
 def _kept_floating(graph: Any, task: TaskName) -> list[str]:
     """Names of the nodes that stay floating point."""
-    names = [node.name for node in _before_second_convolution(graph)]
+    outputs = {output.name for output in graph.output}
+    kept = [*stem(graph)]
     if task == "detection":
-        outputs = {output.name for output in graph.output}
-        names += [n.name for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]
-    return names
+        kept += [n for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]
+    silus = _silus(graph)
+    kept += [n for n in graph.node if n.op_type in ("Sigmoid", "Mul") and n.name not in silus]
+    return [node.name for node in kept]
 
 
-def _pool_before_rectifying(graph: Any) -> None:
-    """At the graph's beginning, a maximum of rectified values becomes the rectified maximum.
-
-    It is the same value. ONNX Runtime draws the map to integers before a maximum that it follows
-    directly, and its kernel for such a maximum is twenty times slower than that of floats.
-    """
-    nodes = _before_second_convolution(graph)
-    made = {output: node for node in nodes for output in node.output}
-    for pool in (node for node in nodes if node.op_type == "MaxPool"):
-        rectifier = made.get(pool.input[0])
-        if rectifier is None or rectifier.op_type != "Relu":
-            continue
-        if sum(pool.input[0] in node.input for node in graph.node) > 1:
-            continue
-        value, between, result = rectifier.input[0], rectifier.output[0], pool.output[0]
-        stale = [shape for shape in graph.value_info if shape.name == between]
-        for shape in stale:  # it is smaller from now on, and ONNX Runtime would believe this
-            graph.value_info.remove(shape)
-        pool.input[0], pool.output[0] = value, between
-        rectifier.input[0], rectifier.output[0] = between, result
-        places = [node.name for node in graph.node]
-        first, second = places.index(rectifier.name), places.index(pool.name)
-        swapped = [type(pool)(), type(pool)()]
-        swapped[0].CopyFrom(pool)
-        swapped[1].CopyFrom(rectifier)
-        graph.node[first].CopyFrom(swapped[0])
-        graph.node[second].CopyFrom(swapped[1])
+def _silus(graph: Any) -> set[str]:
+    """Names of the nodes that make up a SiLU."""
+    made = makers(graph)
+    found = set()
+    for product in (node for node in graph.node if node.op_type == "Mul"):
+        for value, gate in (product.input, product.input[::-1]):
+            sigmoid = made.get(gate)
+            if sigmoid is not None and sigmoid.op_type == "Sigmoid" and sigmoid.input[0] == value:
+                found |= {product.name, sigmoid.name}
+    return found
 
 
 def _refuse_quantized(model: Any) -> None:

@@ -1,0 +1,213 @@
+"""The graph of an int8 bundle: rewritten so that integers are fast, it computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from litescene.export.int8.moving import move_integers
+from litescene.export.int8.ranges import shared_ranges
+from litescene.export.int8.stem import scale_weights
+from litescene.export.int8.widening import widen
+from litescene.export.nodes import constants, set_nodes
+
+SHAPE = (2, 8, 9, 11)
+RNG = np.random.default_rng(4)
+
+
+def graph_of(
+    nodes: Sequence[Any], outputs: Sequence[str], **values: NDArray[Any]
+) -> onnx.ModelProto:
+    """A model from x, N×8×9×11, to the outputs."""
+    for number, node in enumerate(nodes):
+        node.name = f"node{number}"
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, SHAPE)],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(value, name) for name, value in values.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return onnx.shape_inference.infer_shapes(model)
+
+
+def computed(model: onnx.ModelProto) -> list[NDArray[np.float32]]:
+    onnx.checker.check_model(model, full_check=True)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    x = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
+    return [np.asarray(found) for found in session.run(None, {"x": x})]
+
+
+def weight(*shape: int) -> NDArray[np.float32]:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def conv(x: str, y: str, *, groups: int = 1) -> Any:
+    """A convolution with the weights `w_y` and the biases `b_y`."""
+    return helper.make_node("Conv", [x, f"w_{y}", f"b_{y}"], [y], group=groups, pads=[0, 0, 0, 0])
+
+
+def weights(**shapes: tuple[int, ...]) -> dict[str, NDArray[np.float32]]:
+    found = {f"w_{name}": weight(*shape) for name, shape in shapes.items()}
+    return found | {f"b_{name}": weight(shape[0]) for name, shape in shapes.items()}
+
+
+def depthwise(model: onnx.ModelProto) -> list[int]:
+    """Channels of the depthwise convolutions."""
+    known = constants(model.graph)
+    kernels = [known[n.input[1]] for n in model.graph.node if n.op_type == "Conv"]
+    return [len(kernel) for kernel in kernels if kernel.shape[1] == 1 < len(kernel)]
+
+
+def test_channels_are_added_between_convolutions() -> None:
+    nodes = [
+        conv("x", "a"),
+        helper.make_node("Relu", ["a"], ["b"]),
+        conv("b", "c", groups=20),
+        helper.make_node("HardSwish", ["c"], ["d"]),
+        conv("d", "y"),
+    ]
+    values = weights(a=(20, 8, 1, 1), c=(20, 1, 3, 3), y=(5, 20, 1, 1))
+    model = graph_of(nodes, ["y"], **values)
+    (before,) = computed(model)
+    widen(model)
+    (after,) = computed(model)
+    assert depthwise(model) == [32]
+    assert after.shape == (2, 5, 7, 9)
+    np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6)
+
+
+def test_a_concatenation_repeats_parts_for_all_that_read_it() -> None:
+    """8 + 5 + 3 channels are enough; 8 + 5 get three more, also inside of a longer one."""
+    nodes = [
+        conv("x", "a"),
+        helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
+        helper.make_node("Concat", ["x", "p"], ["j"], axis=1),
+        conv("j", "k", groups=13),
+        conv("k", "y"),
+        conv("j", "z"),
+        helper.make_node("Concat", ["q", "x", "p"], ["l"], axis=1),
+        conv("l", "m", groups=16),
+        conv("m", "v"),
+    ]
+    values = weights(a=(8, 8, 1, 1), k=(13, 1, 3, 3), y=(4, 13, 1, 1), z=(4, 13, 1, 1),
+                     m=(16, 1, 3, 3), v=(4, 16, 1, 1))  # fmt: skip
+    sizes = np.array([5, 3], np.int64)
+    model = graph_of(nodes, ["y", "z", "v"], sizes=sizes, **values)
+    before = computed(model)
+    widen(model)
+    assert [len(n.input) for n in model.graph.node if n.op_type == "Concat"] == [2, 2]
+    assert depthwise(model) == [13, 16]  # no part of three channels is among those that are joined
+    for one, other in zip(before, computed(model), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+def test_an_inner_concatenation_takes_its_new_channels_along() -> None:
+    nodes = [
+        conv("x", "a"),
+        helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
+        helper.make_node("Concat", ["x", "p", "q"], ["j"], axis=1),
+        conv("j", "k", groups=13),
+        conv("k", "y"),
+        helper.make_node("Concat", ["a", "x", "p", "q"], ["l"], axis=1),
+        conv("l", "m", groups=18),
+        conv("m", "v"),
+    ]
+    values = weights(a=(5, 8, 1, 1), k=(13, 1, 3, 3), y=(4, 13, 1, 1), m=(18, 1, 3, 3),
+                     v=(4, 18, 1, 1))  # fmt: skip
+    model = graph_of(nodes, ["y", "v"], sizes=np.array([3, 2], np.int64), **values)
+    before = computed(model)
+    widen(model)
+    parts = [list(n.input) for n in model.graph.node if n.op_type == "Concat"]
+    assert parts == [["x", "p", "q", "p"], ["a", "j"]]
+    assert depthwise(model) == [16, 21]
+    for one, other in zip(before, computed(model), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("reader", ["output", "Add", "Softmax"])
+def test_what_others_read_keeps_its_channels(reader: str) -> None:
+    nodes = [conv("x", "a"), conv("a", "c", groups=20), conv("c", "y")]
+    if reader != "output":
+        inputs = ["a", "a"] if reader == "Add" else ["a"]
+        nodes.insert(1, helper.make_node(reader, inputs, ["z"]))
+    values = weights(a=(20, 8, 1, 1), c=(20, 1, 3, 3), y=(5, 20, 1, 1))
+    model = graph_of(nodes, ["y", "a" if reader == "output" else "z"], **values)
+    before = model.SerializeToString()
+    widen(model)
+    assert depthwise(model) == [20]
+    assert len(model.SerializeToString()) <= len(before)
+
+
+def test_a_factor_of_the_pixels_goes_into_the_weights() -> None:
+    factor = RNG.uniform(0.5, 2, (1, 8, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Mul", ["x", "factor"], ["s"]), conv("s", "a"), conv("a", "y")]
+    model = graph_of(nodes, ["y"], factor=factor, **weights(a=(4, 8, 3, 3), y=(2, 4, 1, 1)))
+    (before,) = computed(model)
+    scale_weights(model.graph)
+    set_nodes(model.graph, list(model.graph.node))
+    assert [node.op_type for node in model.graph.node] == ["Conv", "Conv"]
+    np.testing.assert_allclose(computed(model)[0], before, rtol=1e-4, atol=1e-5)
+
+
+def test_joined_tensors_share_the_widest_range_and_rectified_ones_only_with_their_like() -> None:
+    nodes = [
+        helper.make_node("Concat", ["a", "b"], ["c"], axis=1),
+        helper.make_node("Split", ["c", "sizes"], ["d", "e"], axis=1),
+        helper.make_node("Concat", ["d", "f"], ["g"], axis=1),
+        helper.make_node("MaxPool", ["f"], ["h"], kernel_shape=[3, 3]),
+        helper.make_node("Relu", ["g"], ["i"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [], [])
+    ranges = {
+        "a": (0.0, 1.0), "b": (0.0, 3.0), "c": (0.0, 3.0), "d": (0.0, 2.0), "e": (0.0, 3.0),
+        "f": (-0.5, 4.0), "g": (-0.5, 4.0), "h": (-0.1, 4.0), "i": (0.0, 4.0),
+    }  # fmt: skip
+    assert shared_ranges(graph, ranges) == {
+        **dict.fromkeys("abcde", (0.0, 3.0)), **dict.fromkeys("fgh", (-0.5, 4.0)), "i": (0.0, 4.0),
+    }  # fmt: skip
+
+
+def quantised(scale_behind: float) -> onnx.ModelProto:
+    """x to integers, split in halves, put together the other way round."""
+
+    def pair(x: str, y: str, scale: str) -> list[Any]:
+        return [
+            helper.make_node("QuantizeLinear", [x, scale, "zero"], [f"{y}_q"]),
+            helper.make_node("DequantizeLinear", [f"{y}_q", scale, "zero"], [y]),
+        ]
+
+    nodes = [
+        *pair("x", "a", "scale"),
+        helper.make_node("Split", ["a", "sizes"], ["b", "c"], axis=1),
+        *pair("b", "d", "scale"),
+        *pair("c", "e", "scale"),
+        helper.make_node("Concat", ["e", "d"], ["f"], axis=1),
+        *pair("f", "y", "behind"),
+    ]
+    return graph_of(
+        nodes, ["y"], scale=np.float32(0.02), behind=np.float32(scale_behind), zero=np.uint8(120),
+        sizes=np.array([3, 5], np.int64),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("scale_behind", "kept"), [(0.02, 1), (0.03, 2)])
+def test_integers_are_moved_as_they_are(scale_behind: float, kept: int) -> None:
+    model = quantised(scale_behind)
+    (before,) = computed(model)
+    move_integers(model.graph)
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("QuantizeLinear") == kept
+    assert np.array_equal(computed(model)[0], before)
