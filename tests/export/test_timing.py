@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
-from litescene.export.timing import TURN, stand_in, take_turns
+from litescene.export.timing import MOST_RUNS, TURN, TURN_SECONDS, stand_in, take_turns
 
 
-def test_paths_take_turns_and_the_first_run_of_a_turn_is_not_timed() -> None:
+def test_paths_take_turns_and_the_first_third_of_a_turn_is_not_timed() -> None:
+    """Slow ones run thrice in a turn, quick ones often: waking threads takes milliseconds."""
     calls: list[str] = []
     rounds: list[int] = []
 
-    def path(name: str) -> np.ndarray:
+    def path(name: str, seconds: float) -> np.ndarray:
         calls.append(name)
+        time.sleep(seconds)
         return np.zeros((1, 1), np.uint8)
 
-    paths = {"a": lambda: path("a"), "b": lambda: path("b")}
+    paths = {"slow": lambda: path("slow", 1.5 * TURN_SECONDS), "quick": lambda: path("quick", 0)}
     times = take_turns(paths, 3, rounds.append)
-    assert calls == ["a", "b"] + 3 * (TURN * ["a"] + TURN * ["b"])
+    turn = TURN * ["slow"] + MOST_RUNS * ["quick"]
+    assert calls == 2 * ["slow"] + 2 * ["quick"] + 3 * turn
     assert {name: len(values) for name, values in times.items()} == {
-        "a": 3 * (TURN - 1),
-        "b": 3 * (TURN - 1),
+        "slow": 3 * 2,
+        "quick": 3 * MOST_RUNS * 2 // 3,
     }
+    assert min(times["slow"]) > 1.5e3 * TURN_SECONDS
     assert rounds == [1, 2, 3]
 
 

@@ -15,6 +15,7 @@ is given stand-in logits of the head's shape, with about as many borders as a st
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import sys
@@ -47,7 +48,11 @@ from litescene.runtime.upsample import upsample_argmax
 
 CLASSES = len(CAMVID)
 TURN = 3
-"""Runs of a path in its turn; the first finds the caches full of others and is not timed."""
+"""Least runs of a path in its turn; the first third is not timed, for it finds the caches full of
+others and threads asleep."""
+TURN_SECONDS = 0.03
+"""A turn of short runs lasts about this long: waking threads takes milliseconds."""
+MOST_RUNS = 30
 _PATCHES = 4
 """Patches of one label across stand-in logits. With 11 classes, 15 % of the cells of a head at
 stride 8 then hold a border; with PP-LiteSeg-T on pictures of CamVid 14 to 18 % do."""
@@ -118,22 +123,28 @@ def _timed(ready: list[Candidate], job: Job, image: Image, report: Report) -> li
 def take_turns(
     paths: Mapping[Any, Labelling], rounds: int, report: Callable[[int], None]
 ) -> dict[Any, list[float]]:
-    """Milliseconds of every path: A B C A B C …, `TURN` runs each, without the first.
+    """Milliseconds of every path: A B C A B C …, in turns of `TURN` to `MOST_RUNS` runs each.
 
-    Every path runs once before the first round.
+    Every path runs twice before the first round, which tells how many runs make a turn.
     """
     times: dict[Any, list[float]] = {key: [] for key in paths}
-    for path in paths.values():
+    runs = {}
+    for key, path in paths.items():
         path()
+        runs[key] = min(max(math.ceil(TURN_SECONDS / max(_seconds(path), 1e-9)), TURN), MOST_RUNS)
     for done in range(rounds):
         for key, path in paths.items():
-            path()
-            for _ in range(TURN - 1):
-                began = time.perf_counter()
+            for _ in range(runs[key] // 3):
                 path()
-                times[key].append((time.perf_counter() - began) * 1e3)
+            times[key] += [1e3 * _seconds(path) for _ in range(runs[key] - runs[key] // 3)]
         report(done + 1)
     return times
+
+
+def _seconds(path: Labelling) -> float:
+    began = time.perf_counter()
+    path()
+    return time.perf_counter() - began
 
 
 def make_ready(name: str, job: Job, image: Image) -> Candidate:
