@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
 import pytest
 
-from litescene.export.timing import MOST_RUNS, TURN, TURN_SECONDS, stand_in, take_turns
+from litescene.export.timing import TIMED, WARM_UP, stand_in, take_turns
 
 
-def test_paths_take_turns_and_the_first_third_of_a_turn_is_not_timed() -> None:
-    """Slow ones run thrice in a turn, quick ones often: waking threads takes milliseconds."""
+def test_paths_take_turns_and_are_timed_warm() -> None:
+    """Caches are full of others at the beginning of a turn, and threads asleep."""
     calls: list[str] = []
     rounds: list[int] = []
 
     def path(name: str, seconds: float) -> np.ndarray:
+        cold = calls[-1:] != [name]
         calls.append(name)
-        time.sleep(seconds)
+        time.sleep(4 * seconds if cold else seconds)
         return np.zeros((1, 1), np.uint8)
 
-    paths = {"slow": lambda: path("slow", 1.5 * TURN_SECONDS), "quick": lambda: path("quick", 0)}
-    times = take_turns(paths, 3, rounds.append)
-    turn = TURN * ["slow"] + MOST_RUNS * ["quick"]
-    assert calls == 2 * ["slow"] + 2 * ["quick"] + 3 * turn
-    assert {name: len(values) for name, values in times.items()} == {
-        "slow": 3 * 2,
-        "quick": 3 * MOST_RUNS * 2 // 3,
+    paths = {
+        "slow": lambda: path("slow", 2 * WARM_UP),
+        "quick": lambda: path("quick", 0.1 * WARM_UP),
     }
-    assert min(times["slow"]) > 1.5e3 * TURN_SECONDS
+    times = take_turns(paths, 3, rounds.append)
+    turns = [(name, len(list(runs))) for name, runs in itertools.groupby(calls)]
+    assert [name for name, _ in turns] == 4 * ["slow", "quick"]
+    assert [runs for name, runs in turns if name == "slow"] == [1] + 3 * [1 + TIMED]
+    assert all(2 + TIMED <= runs <= 7 + TIMED for name, runs in turns[2:] if name == "quick")
+    assert {name: len(values) for name, values in times.items()} == dict.fromkeys(paths, 3 * TIMED)
+    assert 2e3 * WARM_UP < np.median(times["slow"]) < 4e3 * WARM_UP
+    assert 0.1e3 * WARM_UP < np.median(times["quick"]) < 0.4e3 * WARM_UP
     assert rounds == [1, 2, 3]
 
 

@@ -15,7 +15,6 @@ is given stand-in logits of the head's shape, with about as many borders as a st
 from __future__ import annotations
 
 import json
-import math
 import os
 import statistics
 import sys
@@ -47,12 +46,11 @@ from litescene.runtime.selection import candidates, measure
 from litescene.runtime.upsample import upsample_argmax
 
 CLASSES = len(CAMVID)
-TURN = 3
-"""Least runs of a path in its turn; the first third is not timed, for it finds the caches full of
-others and threads asleep."""
-TURN_SECONDS = 0.03
-"""A turn of short runs lasts about this long: waking threads takes milliseconds."""
-MOST_RUNS = 30
+TIMED = 2
+"""Runs of a path in its turn that are timed."""
+WARM_UP = 0.02
+"""Seconds for which a path runs before them, at least once: it finds the caches full of others, and
+threads asleep that take milliseconds to wake."""
 _PATCHES = 4
 """Patches of one label across stand-in logits. With 11 classes, 15 % of the cells of a head at
 stride 8 then hold a border; with PP-LiteSeg-T on pictures of CamVid 14 to 18 % do."""
@@ -123,20 +121,19 @@ def _timed(ready: list[Candidate], job: Job, image: Image, report: Report) -> li
 def take_turns(
     paths: Mapping[Any, Labelling], rounds: int, report: Callable[[int], None]
 ) -> dict[Any, list[float]]:
-    """Milliseconds of every path: A B C A B C …, in turns of `TURN` to `MOST_RUNS` runs each.
+    """Milliseconds of every path: A B C A B C …, `TIMED` runs each after a warm-up.
 
-    Every path runs twice before the first round, which tells how many runs make a turn.
+    Every path runs once before the first round.
     """
     times: dict[Any, list[float]] = {key: [] for key in paths}
-    runs = {}
-    for key, path in paths.items():
+    for path in paths.values():
         path()
-        runs[key] = min(max(math.ceil(TURN_SECONDS / max(_seconds(path), 1e-9)), TURN), MOST_RUNS)
     for done in range(rounds):
         for key, path in paths.items():
-            for _ in range(runs[key] // 3):
-                path()
-            times[key] += [1e3 * _seconds(path) for _ in range(runs[key] - runs[key] // 3)]
+            warm = _seconds(path)
+            while warm < WARM_UP:
+                warm += _seconds(path)
+            times[key] += [1e3 * _seconds(path) for _ in range(TIMED)]
         report(done + 1)
     return times
 
