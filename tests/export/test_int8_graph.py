@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import scale_weights
-from litescene.export.int8.widening import widen
-from litescene.export.nodes import constants, set_nodes
+from litescene.export.int8.widening import MULTIPLE, widen
+from litescene.export.nodes import constants, integer, makers, set_nodes
+from litescene.runtime.catalog import shipped
 
 SHAPE = (2, 8, 9, 11)
 RNG = np.random.default_rng(4)
@@ -211,3 +212,17 @@ def test_integers_are_moved_as_they_are(scale_behind: float, kept: int) -> None:
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("QuantizeLinear") == kept
     assert np.array_equal(computed(model)[0], before)
+
+
+@pytest.mark.parametrize("name", ["yolov5_lite_i8e", "yolov5_lite_i8s"])
+def test_the_shipped_int8_detectors_have_whole_vectors_and_move_integers(name: str) -> None:
+    model = onnx.load_model_from_string(shipped()[name].open().model)
+    found = [integer(n, "group", 1) for n in model.graph.node if n.op_type == "Conv"]
+    assert max(found) > 200
+    assert not any(groups % MULTIPLE for groups in found if groups > 1)
+    made = makers(model.graph)
+    moving = [n for n in model.graph.node if n.op_type in ("Split", "Concat")]
+    backbone = [node for node in moving if node.name.startswith("/backbone/")]
+    assert len(backbone) > 20
+    for node in backbone:  # the neck's also join rectified values with others
+        assert made[node.input[0]].op_type != "DequantizeLinear", node.name
