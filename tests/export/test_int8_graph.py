@@ -138,6 +138,28 @@ def test_an_inner_concatenation_takes_its_new_channels_along() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
+def test_a_place_behind_an_unknown_number_of_channels_is_left_alone() -> None:
+    nodes = [
+        conv("x", "a"),
+        helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
+        helper.make_node("Concat", ["x", "p", "q"], ["j"], axis=1),
+        conv("j", "k", groups=13),
+        conv("k", "y"),
+        helper.make_node("Shape", ["x"], ["end"], start=1, end=2),
+        helper.make_node("Slice", ["x", "zero", "end", "one"], ["s"]),
+        helper.make_node("Concat", ["s", "j"], ["l"], axis=1),
+        conv("l", "v"),
+    ]
+    values = weights(a=(5, 8, 1, 1), k=(13, 1, 3, 3), y=(4, 13, 1, 1), v=(4, 21, 1, 1))
+    numbers = {"zero": np.array([0]), "one": np.array([1]), "sizes": np.array([3, 2], np.int64)}
+    model = graph_of(nodes, ["y", "v"], **numbers, **values)
+    before = computed(model)
+    widen(model)
+    assert depthwise(model) == [13]
+    for one, other in zip(before, computed(model), strict=True):
+        assert np.array_equal(one, other)
+
+
 @pytest.mark.parametrize("reader", ["output", "Add", "Softmax"])
 def test_what_others_read_keeps_its_channels(reader: str) -> None:
     nodes = [conv("x", "a"), conv("a", "c", groups=20), conv("c", "y")]

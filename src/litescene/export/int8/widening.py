@@ -126,7 +126,7 @@ class _Widening:
             before = 0
             if reader.op_type == kind == "Concat" and integer(reader, "axis", 0) == 1:
                 parts = list(reader.input)
-                if parts.count(name) > 1:
+                if parts.count(name) > 1 or not all(part in self.counts for part in parts):
                     raise _CannotError(name)
                 before = sum(self.counts[part] for part in parts[: parts.index(name)])
             elif reader.op_type not in _BY_ITSELF and not self._is_depthwise(reader):
