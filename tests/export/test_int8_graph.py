@@ -90,8 +90,8 @@ def test_channels_are_added_between_convolutions() -> None:
     np.testing.assert_allclose(after, before, rtol=1e-6, atol=1e-6)
 
 
-def test_a_concatenation_repeats_parts_for_all_that_read_it() -> None:
-    """8 + 5 + 3 channels are enough; 8 + 5 get three more, also inside of a longer one."""
+def test_a_concatenation_without_parts_that_fit_stays() -> None:
+    """8 + 5 channels want three more, and no part of them has three; 3 + 8 + 5 are enough."""
     nodes = [
         conv("x", "a"),
         helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
@@ -110,18 +110,25 @@ def test_a_concatenation_repeats_parts_for_all_that_read_it() -> None:
     before = computed(model)
     widen(model)
     assert [len(n.input) for n in model.graph.node if n.op_type == "Concat"] == [2, 2]
-    assert depthwise(model) == [13, 16]  # no part of three channels is among those that are joined
+    assert depthwise(model) == [13, 16]
     for one, other in zip(before, computed(model), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
 
 
-def test_an_inner_concatenation_takes_its_new_channels_along() -> None:
-    nodes = [
+def thirteen_joined() -> list[Any]:
+    """A concatenation j of 8 + 3 + 2 channels, and a depthwise convolution behind it."""
+    return [
         conv("x", "a"),
         helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
         helper.make_node("Concat", ["x", "p", "q"], ["j"], axis=1),
         conv("j", "k", groups=13),
         conv("k", "y"),
+    ]
+
+
+def test_an_inner_concatenation_takes_its_new_channels_along() -> None:
+    nodes = [
+        *thirteen_joined(),
         helper.make_node("Concat", ["a", "x", "p", "q"], ["l"], axis=1),
         conv("l", "m", groups=18),
         conv("m", "v"),
@@ -140,11 +147,7 @@ def test_an_inner_concatenation_takes_its_new_channels_along() -> None:
 
 def test_a_place_behind_an_unknown_number_of_channels_is_left_alone() -> None:
     nodes = [
-        conv("x", "a"),
-        helper.make_node("Split", ["a", "sizes"], ["p", "q"], axis=1),
-        helper.make_node("Concat", ["x", "p", "q"], ["j"], axis=1),
-        conv("j", "k", groups=13),
-        conv("k", "y"),
+        *thirteen_joined(),
         helper.make_node("Shape", ["x"], ["end"], start=1, end=2),
         helper.make_node("Slice", ["x", "zero", "end", "one"], ["s"]),
         helper.make_node("Concat", ["s", "j"], ["l"], axis=1),

@@ -124,6 +124,20 @@ def test_the_order_of_pooling_and_rectifying_changes_no_value() -> None:
     assert np.array_equal(before, computed(model, x))
 
 
+def test_nodes_need_no_names(pictures: list[NDArray[np.uint8]], tmp_path: Path) -> None:
+    exact = shipped()["yolov5_lite_e"].open()
+    model = onnx.load_model_from_string(exact.model)
+    for node in model.graph.node:
+        node.name = ""
+    unnamed = Bundle.from_bytes(
+        write_metadata(model.SerializeToString(), exact.contract), "unnamed"
+    )
+    made = [quantize(one, tmp_path / "int8.onnx", pictures) for one in (exact, unnamed)]
+    found = [create_engine("onnxruntime", one).run(pictures[0][None]) for one in made]
+    for named, other in zip(*found, strict=True):
+        assert np.array_equal(named, other)
+
+
 def computed(model: onnx.ModelProto, x: NDArray[np.float32]) -> NDArray[np.float32]:
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]

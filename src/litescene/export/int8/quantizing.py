@@ -155,12 +155,12 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
 
 def _prepare(model: Any) -> None:
     """Bring a graph into a form that is fast in integers and computes the same."""
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}.{number}"  # nodes are found by name from here on
     scale_weights(model.graph)
     pool_before_rectifying(model.graph)
     widen(model)
     set_nodes(model.graph, model.graph.node)
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}.{number}"  # the quantiser excludes by name
 
 
 def _ranges(file: Path, pictures: _Calibration) -> dict[str, tuple[float, float]]:
