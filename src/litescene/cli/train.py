@@ -168,6 +168,8 @@ def follow(trainer: Trainer, train: Callable[[], None]) -> None:
     if not trainer.is_first:
         train()
         return
+    if trainer.precision != trainer.recipe.precision:
+        print("in float32, as this processor has no instructions for bf16 and would emulate it")
     with progress(trainer.recipe.model.name) as report:
         trainer.callback = _shown(report)
         train()

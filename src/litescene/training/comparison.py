@@ -116,6 +116,7 @@ def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
         "data": card["data"]["val"],
         "trained_on": without_data_folders(card["data"]["train"]),
         "size": card["size"],
+        "precision": card.get("precision", recipe["precision"]),  # older cards have none
         **facts,
         "epochs": recipe["epochs"],
         "seconds": result["seconds"],

@@ -29,6 +29,7 @@ from litescene.models.spec import input_spec_of
 from litescene.training.checkpoint import initialise_from, load_checkpoint, take_input_spec
 from litescene.training.data_specs import with_absolute_data
 from litescene.training.ema import MovingAverage
+from litescene.training.precision import precision_here
 from litescene.training.recipe import ModelSection, Recipe
 from litescene.training.run_folder import RunFolder, load_resume, save_resume
 from litescene.training.schedule import learning_rate_factor
@@ -95,7 +96,9 @@ class Trainer:
     def __init__(self, recipe: Recipe, folder: Path, callback: Callback | None = None) -> None:
         self.recipe = recipe = with_absolute_data(recipe)
         self.folder, self.callback = RunFolder(folder), callback
-        self.fabric = Fabric(accelerator="auto", devices="auto", precision=recipe.precision)
+        self.precision = precision_here(recipe.precision)
+        """What is computed in, which the card names."""
+        self.fabric = Fabric(accelerator="auto", devices="auto", precision=self.precision)
         self.fabric.launch()
         torch.manual_seed(recipe.seed)
         self.task = create_task(recipe, self.fabric.device)
@@ -306,6 +309,7 @@ class Trainer:
             "input": input_spec_of(self.network).to_dict(),
             "recipe": self.recipe.model_dump(mode="json"),
             "result": record,
+            "precision": self.precision,
             "litescene": litescene.__version__,
             "torch": torch.__version__,
             "commit": self.commit,

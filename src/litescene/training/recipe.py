@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from litescene.core import RecipeError
 from litescene.core.contract import TaskName
+from litescene.training.precision import Precision
 
 
 class Section(BaseModel):
@@ -116,7 +117,8 @@ class Recipe(Section):
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     ema: EmaSection = EmaSection()
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Precision = "bf16-mixed"
+    """float32 is computed in where the processor would emulate bf16; see `training.precision`."""
     evaluate_every: int = Field(5, gt=0)
     patience: int = Field(0, ge=0)
     """Evaluations without a better one after which a run ends; 0: it goes on to its last epoch."""
