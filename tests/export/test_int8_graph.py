@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import scale_weights
+from litescene.export.int8.weights import weight_ranges
 from litescene.export.int8.widening import MULTIPLE, widen
 from litescene.export.nodes import constants, integer, makers, set_nodes
 from litescene.runtime.catalog import shipped
@@ -251,3 +252,65 @@ def test_the_shipped_int8_detectors_have_whole_vectors_and_move_integers(name: s
     assert len(backbone) > 20
     for node in backbone:  # the neck's also join rectified values with others
         assert made[node.input[0]].op_type != "DequantizeLinear", node.name
+
+
+def saturating(activations: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.int64]:
+    """N×K uint8 times M×K int8 as VPMADDUBSW adds: neighbours in 16 bits that saturate."""
+    odd = activations.shape[1] % 2
+    a, w = (np.pad(v.astype(np.int64), [(0, 0), (0, odd)]) for v in (activations, weights))
+    pairs = (a[:, None] * w[None]).reshape(len(a), len(w), -1, 2).sum(3)
+    return np.clip(pairs, -(2**15), 2**15 - 1).sum(2)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 8, 9])
+@pytest.mark.parametrize("sign", [1, -1, 0])
+def test_no_sum_of_two_products_overflows_16_bits(channels: int, sign: int) -> None:
+    drawn = weight(6, channels, 3, 3)
+    values = sign * np.abs(drawn) if sign else drawn
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    ((axis, reached),) = weight_ranges(graph_of([node], ["y"], w=values).graph).values()
+    assert axis == 0
+    assert (np.abs(values).reshape(6, -1).max(1) <= reached + 1e-6).all()
+    steps = np.rint(values / (reached / 127)[:, None, None, None]).astype(np.int64)
+    worst = np.vstack([np.full(channels * 9, 255), RNG.choice([0, 255], (40, channels * 9))])
+    rows = steps.transpose(0, 2, 3, 1).reshape(6, -1)
+    assert (saturating(worst, rows) == worst @ rows.T).all()
+    at_places, some = steps.transpose(2, 3, 0, 1).reshape(-1, channels), worst[:, :channels]
+    assert (saturating(some, at_places) == some @ at_places.T).all()
+
+
+def test_scales_are_no_coarser_than_pairs_need() -> None:
+    values = np.zeros((4, 4, 1, 1), np.float32)
+    values[0, :, 0, 0] = 1, 0, 1, 0  # never neighbours of a pair
+    values[1, :, 0, 0] = 1, 1, 0, 0
+    values[2, :, 0, 0] = 1, -1, 0, 0  # they cancel
+    values[3, :, 0, 0] = 0, -1, -0.5, 0.25  # the second and the third are no pair
+    node = helper.make_node("Conv", ["x", "w"], ["y"])
+    ((_, reached),) = weight_ranges(graph_of([node], ["y"], w=values).graph).values()
+    assert reached.tolist() == [1, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("operator", "shape", "attributes", "axis"),
+    [
+        ("Conv", (8, 1, 3, 3), {"group": 8}, 0),
+        ("ConvTranspose", (8, 6, 2, 2), {}, 1),
+        ("MatMul", (8, 6), {}, 1),
+        ("Gemm", (8, 6), {}, 1),
+        ("Gemm", (6, 8), {"transB": 1}, 0),
+    ],
+)
+def test_ranges_belong_to_the_axis_of_the_outputs(
+    operator: str, shape: tuple[int, ...], attributes: dict[str, int], axis: int
+) -> None:
+    values = weight(*shape)
+    node = helper.make_node(operator, ["x", "w"], ["y"], **attributes)
+    model = helper.make_graph([node], "g", [], [], [numpy_helper.from_array(values, "w")])
+    ((found, reached),) = weight_ranges(model).values()
+    assert (found, len(reached)) == (axis, shape[axis])
+    largest = np.abs(np.moveaxis(values, axis, 0)).reshape(shape[axis], -1).max(1)
+    if "group" in attributes:  # depthwise kernels add nothing in 16 bits
+        assert reached == pytest.approx(largest)
+    else:
+        assert (reached >= largest - 1e-6).all()
+        assert (reached <= 2 * largest + 1e-6).all()

@@ -1,9 +1,9 @@
 """Float32 bundle to int8 bundle: post-training static quantisation.
 
 Values become integers by an affine map, q = round(x / scale) + zero point: weights symmetric with
-a scale per output channel, activations with one scale per tensor, taken from the least and
-largest value that calibration pictures cause; sums are int32. Jacob et al., "Quantization and
-Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section
+a scale per output channel (see `weights`), activations with one scale per tensor, taken from the
+least and largest value that calibration pictures cause; sums are int32. Jacob et al., "Quantization
+and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section
 2; granularity as Krishnamoorthi, arXiv 1806.08342, section 3. The graph holds the maps as pairs
 of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels understands.
 
@@ -32,6 +32,7 @@ from litescene.export.graph import is_quantized
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
+from litescene.export.int8.weights import weight_ranges
 from litescene.export.int8.widening import widen
 from litescene.export.nodes import makers, set_nodes
 from litescene.export.parity import agreement, as_seen, bf16_agreement, exact_engines
@@ -136,12 +137,7 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                extra_options={
-                    "TensorQuantOverrides": {
-                        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
-                        for name, (low, high) in ranges.items()
-                    }
-                },
+                extra_options={"TensorQuantOverrides": _as_overrides(model.graph, ranges)},
             )
         except (ValueError, RuntimeError) as error:
             raise BundleError(f"'{bundle.name}' cannot be quantised: {error}") from error
@@ -177,6 +173,21 @@ def _ranges(file: Path, pictures: _Calibration) -> dict[str, tuple[float, float]
         name: (float(np.min(range_.range_value[0])), float(np.max(range_.range_value[1])))
         for name, range_ in found
     }
+
+
+def _as_overrides(
+    graph: Any, ranges: Mapping[str, tuple[float, float]]
+) -> dict[str, list[dict[str, Any]]]:
+    """The ranges of activations and of weights as the library takes them."""
+    activations = {
+        name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
+        for name, (low, high) in ranges.items()
+    }
+    weights = {
+        name: [{"axis": axis, "rmin": np.float32(-r), "rmax": np.float32(r)} for r in reached]
+        for name, (axis, reached) in weight_ranges(graph).items()
+    }
+    return activations | weights
 
 
 def _kept_floating(graph: Any, task: TaskName) -> list[str]:
