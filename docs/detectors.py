@@ -89,16 +89,26 @@ def int8(results: Path) -> str:
     parts = []
     for file in sorted(results.glob("int8_*.json")):
         record = read(file)
-        sizes = record["milliseconds"]
-        head = ["form", "engine", "MB", f"{record['metric']} on val", *(f"{s}, ms" for s in sizes)]
+        speeds = {
+            f"{size}, ms, {kind}": forms
+            for kind, speed in record["speed"].items()
+            for size, forms in speed["milliseconds"].items()
+        }
+        head = ["form", "engine", "MB", f"{record['metric']} on val", *speeds]
+        engines = dict.fromkeys(
+            e for forms in speeds.values() for form in forms.values() for e in form
+        )
         rows = []
         for form, size in record["bytes"].items():
-            for engine in next(iter(sizes.values()))[form]:
+            for engine in engines:
                 scores = record["accuracy"][form].get(engine)
-                times = [spread(forms[form][engine]) for forms in sizes.values()]
-                rows.append([form, engine, f"{size / 1e6:.1f}", accuracy(scores), *times])
+                times = [forms[form].get(engine) for forms in speeds.values()]
+                cells = ["-" if t is None else spread(t) for t in times]
+                rows.append([form, engine, f"{size / 1e6:.1f}", accuracy(scores), *cells])
         said = f"`{record['bundle']}`, `python benchmarks/int8.py {record['bundle']}`"
-        parts.append(f"{said}:\n\n{table(head, rows)}\n\n{origin(record)}")
+        origins = [f"accuracy {record['date']}, commit {record['commit']}"]
+        origins += [f"{kind} {origin(speed)}" for kind, speed in record["speed"].items()]
+        parts.append(f"{said}:\n\n{table(head, rows)}\n\n{'; '.join(origins)}")
     return "\n\n".join(parts)
 
 

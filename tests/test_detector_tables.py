@@ -59,20 +59,24 @@ def test_every_path_has_a_line_with_its_quartiles_and_the_record_its_origin(
 
 
 def test_int8_stands_beside_float32(tables: ModuleType, tmp_path: Path) -> None:
-    engines = {"openvino-f32": ms(6), "openvino-bf16": ms(5)}
+    engines, slow = {"openvino-f32": ms(6), "openvino-bf16": ms(5)}, {"openvino-f32": ms(9)}
     record = {
         "bundle": "b", "metric": "ap50", "bytes": {"float32": 3_000_000, "int8": 1_000_000},
         "accuracy": {
             form: {"openvino-f32": {"voc:x": value, "coco:y": value + 0.1, "mean": value + 0.05}}
             for form, value in (("float32", 0.8), ("int8", 0.7))
         },
-        "milliseconds": {"320×320": {"float32": engines, "int8": engines}},
         **MACHINE,
+        "speed": {
+            kind: {"milliseconds": {"320×320": {"float32": ms, "int8": ms}}, **MACHINE}
+            for kind, ms in (("with VNNI", engines), ("without VNNI", slow))
+        },
     }  # fmt: skip
     (tmp_path / "int8_b.json").write_text(json.dumps(record))
     text = tables.int8(tmp_path)
-    assert "| int8 | openvino-f32 | 1.0 | 0.7500 (x 0.700, y 0.800) | 6.0 (5.0 to 7.0) |" in text
-    assert "| float32 | openvino-bf16 | 3.0 | - | 5.0 (4.0 to 6.0) |" in text
+    times = "6.0 (5.0 to 7.0) | 9.0 (8.0 to 10.0)"
+    assert f"| int8 | openvino-f32 | 1.0 | 0.7500 (x 0.700, y 0.800) | {times} |" in text
+    assert "| float32 | openvino-bf16 | 3.0 | - | 5.0 (4.0 to 6.0) | - |" in text
 
 
 def test_nothing_is_written_of_what_was_not_measured(tables: ModuleType, tmp_path: Path) -> None:

@@ -314,3 +314,22 @@ def test_ranges_belong_to_the_axis_of_the_outputs(
     else:
         assert (reached >= largest - 1e-6).all()
         assert (reached <= 2 * largest + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", ["yolov5_lite_i8e", "yolov5_lite_i8s"])
+def test_the_shipped_int8_detectors_overflow_nowhere(name: str) -> None:
+    graph = onnx.load_model_from_string(shipped()[name].open().model).graph
+    known, made = constants(graph), makers(graph)
+    checked = 0
+    for node in (n for n in graph.node if n.op_type == "Conv"):
+        source = made.get(node.input[1])
+        steps = known[source.input[0]] if source is not None else known[node.input[1]]
+        if steps.dtype != np.int8 or steps.shape[1] == 1:
+            continue
+        rows = np.moveaxis(steps, 1, -1).reshape(len(steps), -1)
+        for extreme in (rows > 0, rows < 0):  # the activations that are worst for a row
+            worst = 255 * extreme.astype(np.int64)
+            found = [saturating(a[None], w[None])[0, 0] for a, w in zip(worst, rows, strict=True)]
+            assert found == (worst * rows).sum(1).tolist()
+        checked += 1
+    assert checked > 20

@@ -28,6 +28,7 @@ EXTRAS = {
 """Packages of the optional extras, as their distributions are called."""
 
 _FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+_VNNI = ("avx512_vnni", "avx_vnni")
 _LEAST_SPACE = 1 << 30
 _LEAST_PYTHON, _FIRST_UNTESTED = (3, 11), (3, 14)
 
@@ -56,6 +57,11 @@ def inspect_machine(weights: Path = WEIGHTS) -> list[Check]:
         _cache(),
         _disk(),
     ]
+
+
+def has_vnni() -> bool:
+    """Whether the processor has instructions for sums of products of 8-bit integers."""
+    return not _flags().isdisjoint(_VNNI)
 
 
 def _python() -> Check:
