@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed`, `flavours`, `detectors`, `detect_speed` and `int8`
-(likewise) or `imports` (from the tables of official names).
+section each if it is there), `pooling_speed`, `flavours`, `detectors`, `detect_speed`,
+`detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
 SPEED = "pooling_speed"
 FLAVOURS = "flavours"
-DETECTORS = "detect_speed"
+DETECTORS, WITHOUT_VNNI = "detect_speed", "detect_speed_avx2"
 PICTURE = Path("pictures") / "segmentation_front.svg"
 MOST_NUMBERS = 8
 """Longer lists of numbers are left to the JSON file."""
@@ -63,7 +63,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
         "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
         "detectors": lambda: detectors(RESULTS),
-        "detect_speed": lambda: detect_speed(RESULTS / f"{DETECTORS}.json"),
+        DETECTORS: lambda: detect_speed(RESULTS / f"{DETECTORS}.json"),
+        WITHOUT_VNNI: lambda: detect_speed(RESULTS / f"{WITHOUT_VNNI}.json"),
         "int8": lambda: int8(RESULTS),
         "imports": imports,
     }
@@ -153,7 +154,17 @@ def results() -> str:
     """Every other measurement: its plain figures, flattened."""
     parts = []
     for name, record in records():
-        own = BENCH, ABLATION, OPTIONS, *POOLINGS, FIDELITY, SPEED, FLAVOURS, DETECTORS
+        own = (
+            BENCH,
+            ABLATION,
+            OPTIONS,
+            *POOLINGS,
+            FIDELITY,
+            SPEED,
+            FLAVOURS,
+            DETECTORS,
+            WITHOUT_VNNI,
+        )
         if "metrics" not in record and name not in own and not name.startswith("int8_"):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
