@@ -32,10 +32,13 @@ $(DEMO_READY): pyproject.toml
 demo: $(DEMO_READY)
 	$(DEMO_VENV)/bin/python benchmarks/demo.py --out demo
 
+# One test a core, each on one thread: that is twice as fast as one test on all of them.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4
+
 NO_TORCH := core geometry media metrics synth runtime scene
 comma := ,
 test: $(READY)
-	$(BIN)/pytest --cov --cov-report=
+	$(PYTEST) --cov --cov-report=
 	$(BIN)/coverage report --fail-under=90 \
 		--include='$(subst $() ,$(comma),$(NO_TORCH:%=*/litescene/%/*))'
 
@@ -44,7 +47,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not slow and not data"
+	$(PYTEST) -m "not slow and not data"
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
