@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(DEMO_VENV)/.ready
 
-.PHONY: help setup demo test check docs bench clean
+.PHONY: help setup demo test check lint docs bench clean
 
 help:
 	@echo "make demo      render a street drive, run the main job on it, compare with the truth"
 	@echo "make test      set up, run all tests, hold the coverage of the rooms without PyTorch"
 	@echo "make check     format, lint, types, import contract, fast tests"
+	@echo "make lint      the same without the tests"
 	@echo "make docs      build the documentation into site/"
 	@echo "make bench     measure speed, accuracy and start-up, results into benchmarks/results/"
 	@echo "make setup     only the development environment in $(VENV)"
@@ -33,7 +34,7 @@ demo: $(DEMO_READY)
 	$(DEMO_VENV)/bin/python benchmarks/demo.py --out demo
 
 # One test a core, each on one thread: that is twice as fast as one test on all of them.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 NO_TORCH := core geometry media metrics synth runtime scene
 comma := ,
@@ -42,12 +43,14 @@ test: $(READY)
 	$(BIN)/coverage report --fail-under=90 \
 		--include='$(subst $() ,$(comma),$(NO_TORCH:%=*/litescene/%/*))'
 
-check: $(READY)
+check: lint
+	$(PYTEST) -m "not slow and not data"
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -m "not slow and not data"
 
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
