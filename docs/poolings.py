@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def poolings(folder: Path) -> str:
         if file.is_file():
             record = json.loads(file.read_text("utf-8"))
             tables = restoration(record) if "ways" in record else networks(record)
-            parts += [explained, *tables, origin(name, record["machine"])]
+            parts += [explained, *tables, origin(name, record)]
     return "\n\n".join(parts)
 
 
@@ -68,11 +69,13 @@ def conditions(given: Record) -> str:
     return f"By the recipe `{given['protocol']}`, {given['epochs']} epochs, at {width}×{height}."
 
 
-def origin(script: str, machine: Record) -> str:
+def origin(script: str, record: Record) -> str:
     """A line on what wrote the record, where and when."""
+    changes = "".join(f" --set {shlex.quote(change)}" for change in record["settings"])
+    machine = record["machine"]
     return (
-        f"Mean ± sample standard deviation over the seeds; by `python benchmarks/{script}.py`. "
-        f"({machine['processor']}, {machine['date']}, commit {machine['commit']})"
+        f"Mean ± sample standard deviation over the seeds; by `python benchmarks/{script}.py "
+        f"train{changes}`. ({machine['processor']}, {machine['date']}, commit {machine['commit']})"
     )
 
 
