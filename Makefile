@@ -33,7 +33,7 @@ $(DEMO_READY): pyproject.toml
 demo: $(DEMO_READY)
 	$(DEMO_VENV)/bin/python benchmarks/demo.py --out demo
 
-# One test a core, each on one thread: that is twice as fast as one test on all of them.
+# One test a core, each on one thread: most are small, and threads would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 NO_TORCH := core geometry media metrics synth runtime scene

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tiny_task import TinyTask, tiny_recipe
 
+from litescene.cli.train import follow
 from litescene.training import loop
 from litescene.training.loop import Trainer
 from litescene.training.precision import precision_here
@@ -53,8 +54,12 @@ def test_an_accelerator_computes_as_it_is_asked_to(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("capabilities", "dtype"), [(ZEN3, "32-true"), (SKYLAKE_X, "bf16-mixed")])
-def test_a_run_computes_in_it_and_its_card_says_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capabilities: dict[str, bool], dtype: str
+def test_a_run_computes_in_it_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    capabilities: dict[str, bool],
+    dtype: str,
 ) -> None:
     on(monkeypatch, capabilities, "x86_64")
     monkeypatch.setattr(loop, "create_task", TinyTask)
@@ -62,7 +67,9 @@ def test_a_run_computes_in_it_and_its_card_says_so(
     with trainer.fabric.autocast():
         product = torch.ones(2, 2) @ torch.ones(2, 2)
     assert product.dtype == (torch.float32 if dtype == "32-true" else torch.bfloat16)
-    trainer.start()
+    follow(trainer, trainer.start)
+    said = "no instructions for bf16" in capsys.readouterr().out
+    assert said == (dtype == "32-true")
     card = json.loads((tmp_path / "run" / "last.json").read_text("utf-8"))
     assert card["precision"] == dtype
     assert card["recipe"]["precision"] == "bf16-mixed"

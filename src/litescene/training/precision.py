@@ -16,7 +16,8 @@ _FOR_BF16 = ({"avx512_f", "avx512_bw", "avx512_vl", "avx512_dq"}, {"avx_vnni", "
 def precision_here(wanted: Precision) -> Precision:
     """`wanted`, but float32 for bf16 on a processor whose convolutions in bf16 are emulated.
 
-    There they take ten times as long as in float32 and are less exact. An accelerator, and a
+    There they are slow and less exact: measured on one core of a Zen 3 (ResNet-18, 32 pictures of
+    64×64, forward and backward), 7.6 s against 0.63 s in float32. An accelerator, and a
     processor of another family than x86-64, compute as they are asked to.
     """
     if wanted == "32-true" or torch.accelerator.is_available() or _has_bf16_convolutions():
