@@ -153,7 +153,7 @@ def carry_out(
     def keep() -> Record:
         record = measure(variants, given.seeds, given.out)
         if record:
-            record["settings"] = given.set
+            record |= {"recipe": getattr(given, "recipe", None), "settings": given.set}
             write_atomic(given.json, json.dumps(record, indent=1) + "\n")
         return record
 

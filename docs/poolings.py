@@ -23,7 +23,7 @@ after the last epoch, over all pictures (`top1`) and with all classes counting a
 SEGMENTATION = """\
 ### Segmentation
 
-CamVid, by the short form of the [common protocol](training.md#the-comparison). With AdaPool every
+CamVid, by a shorter form of the [common protocol](training.md#the-comparison). With AdaPool every
 pooling of the network is replaced, and ENet goes back by AdaUnPool instead of by the places of its
 maxima. Mean IoU (0 to 1) on val after the last epoch."""
 
@@ -71,7 +71,8 @@ def conditions(given: Record) -> str:
 
 def origin(script: str, record: Record) -> str:
     """A line on what wrote the record, where and when."""
-    changes = "".join(f" --set {shlex.quote(change)}" for change in record["settings"])
+    recipe = [f" --recipe {record['recipe']}"] if record.get("recipe") else []
+    changes = "".join([*recipe, *(f" --set {shlex.quote(s)}" for s in record["settings"])])
     machine = record["machine"]
     return (
         f"Mean ± sample standard deviation over the seeds; by `python benchmarks/{script}.py "

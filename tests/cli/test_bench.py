@@ -119,6 +119,8 @@ def test_a_network_is_measured_drawn_kept_and_picked(call: Any, place: Path) -> 
         (("--picture", "front.pdf"), ".svg or .png"),
         (("--picture", "front.svg", "--protocol", "mine"), "'mine'"),
         (("--json", "other.json"), "other.json is no record"),
+        (("--json", "other.json/r.json"), "a file, not a folder"),
+        (("--picture", "other.json/front.svg"), "a file, not a folder"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_measured(
@@ -216,6 +218,17 @@ def test_pick_names_the_best_in_time_and_those_next_to_it(call: Any, place: Path
     assert "unmeasured" in ended.err
     assert call("pick", "--fps", "20", "--results", results).out.startswith("edge: ")
     assert call("pick", "--fps", "10", "--results", results).out.startswith("slow: ")
+
+
+def test_pick_names_what_ships_beside_what_is_to_be_trained(call: Any, place: Path) -> None:
+    keep({"pp_liteseg_t": 20.0, "fast": 5.0})
+    results = store(place / "results", {"fast": 0.5})
+    ended = call("pick", "--fps", "30", "--results", results)
+    assert ended.out.startswith("fast: ")
+    assert "ships, and is in time: pp_liteseg_t, mean IoU 0.730 by its own card" in ended.out
+    assert "20.0 ms a frame\n  litescene segment VIDEO --model pp_liteseg_t\n" in ended.out
+    ended = call("pick", "--fps", "100", "--results", results)
+    assert "ships, and is in time" not in ended.out
 
 
 def test_pick_says_what_to_do_where_it_cannot_choose(call: Any, place: Path) -> None:

@@ -71,6 +71,8 @@ def test_what_was_begun_is_gone_on_with(call: Any, recipe: Path, place: Path) ->
     ("words", "said"),
     [
         (("--gmacs", "much"), "LOW:HIGH"),
+        (("--gmacs", "5:1"), "LOW is to be below HIGH"),
+        (("--models", "enet", "--gmacs", "500:"), "no network fits"),
         (("--models", "fast_scn"), "fast_scnn"),
         (("--resume", "runs/x"), "leave out --resume"),
     ],

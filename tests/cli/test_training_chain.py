@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from litescene.core import Taxonomy
+from litescene.core import CAMVID, Taxonomy
 from litescene.media import read_labels
 from litescene.models import create_model
 from litescene.training import save_checkpoint
@@ -112,6 +112,60 @@ def test_checkpoints_that_do_not_fit_are_one_line(call: Any, recipe: Path, place
         assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
         assert said in ended.err
     assert not (place / "x.onnx").exists()
+
+
+def test_a_run_folder_that_cannot_be_is_one_line_before_data_are_read(
+    call: Any, recipe: Path, place: Path
+) -> None:
+    (place / "file").write_text("")
+    (place / "run").mkdir()
+    (place / "run/recipe.json").write_text("{}")
+    for out, said in (
+        ("file", "cannot write file"),
+        ("file/run", "a file, not a folder"),
+        ("run", "run already holds a run"),
+    ):
+        ended = call("train", recipe, "--data", "camvid:nowhere", "--out", out)
+        assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+        assert said in ended.err
+
+
+def test_a_batch_of_one_is_one_line_where_a_network_needs_two(call: Any, recipe: Path) -> None:
+    ended = call("train", recipe, "--set", "model.name=fast_scnn", "--set", "batch_size=1")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-1].startswith("litescene: batch_size = 1 is too small for fast")
+
+
+def test_weights_that_diverged_are_not_measured(call: Any, place: Path) -> None:
+    weights = create_model("espnet_c_p2q3", num_classes=11).state_dict()
+    weights["head.weight"][0] = float("nan")
+    card = {
+        "task": "segmentation", "taxonomy": CAMVID.to_dict(), "size": [96, 96],
+        "model": {"name": "espnet_c_p2q3", "options": {"num_classes": 11}},
+    }  # fmt: skip
+    save_checkpoint(place / "x.safetensors", weights, card)
+    ended = call("evaluate", "x.safetensors", "--data", "camvid:set")
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert "head.weight holds values that are not finite" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("export", "x.safetensors", "-o", "x.pt"), "-o x.pt: a bundle's name ends with .onnx"),
+        (("export", "x.safetensors", "-o", "file/x.onnx"), "a file, not a folder"),
+        (("quantize", "yolov5_lite_e", "-o", "x.pt", "--pictures", "."), "ends with .onnx"),
+        (("segment", "set", "--model", "x.safetensors"), "litescene export x.safetensors -o x."),
+    ],
+)
+def test_what_cannot_come_of_it_is_said_before_the_work(
+    call: Any, recipe: Path, place: Path, words: tuple[str, ...], said: str
+) -> None:
+    (place / "x.safetensors").write_bytes(b"never read")
+    (place / "file").write_text("")
+    ended = call(*words)
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert said in ended.err
 
 
 def test_a_folder_that_is_no_run_and_a_file_that_is_no_checkpoint_are_one_line(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from litescene.core import OutputError
-from litescene.media.atomic import atomic_write, output_error, write_atomic
+from litescene.media.atomic import atomic_write, output_error, require_writable, write_atomic
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -68,6 +68,24 @@ def test_the_reason_is_said_in_words(number: int, words: str) -> None:
 def test_an_unknown_reason_is_the_systems_own(tmp_path: Path) -> None:
     message = str(output_error(Path("x"), OSError(errno.ENODEV, "No such device")))
     assert message == "cannot write x: No such device"
+
+
+def test_what_could_not_be_written_is_known_before_the_work(tmp_path: Path) -> None:
+    for folder in (False, True):
+        require_writable(tmp_path / "new" / "deep" / "x", folder=folder)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_bytes(b"older")
+    require_writable(tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == b"older"
+    require_writable(tmp_path, folder=True)
+    for path, folder, said in (
+        (tmp_path / "file", True, "a file, not a folder"),
+        (tmp_path / "file" / "x", False, "a file, not a folder"),
+        (tmp_path, False, "there is a folder of that name"),
+        (Path("/proc/litescene/x"), False, "cannot write /proc/litescene/x"),
+    ):
+        with pytest.raises(OutputError, match=said):
+            require_writable(path, folder=folder)
 
 
 def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from litescene.core import CAMVID, Taxonomy
+from litescene.core import CAMVID, DataError, Taxonomy
 from litescene.metrics import ConfusionMatrix
 
 THREE = Taxonomy("three", ("a", "b", "c"), ((0, 0, 0),) * 3)
@@ -54,6 +54,15 @@ def test_void_is_ignored_and_absent_classes_do_not_enter_the_mean() -> None:
 def test_an_empty_matrix_gives_zeros() -> None:
     plain = ConfusionMatrix(THREE).to_dict()
     assert (plain["mean_iou"], plain["accuracy"], plain["pixels"]) == (0.0, 0.0, 0)
+
+
+def test_data_without_a_labelled_pixel_are_no_result() -> None:
+    matrix = ConfusionMatrix(THREE)
+    matrix.add(np.zeros((2, 2), np.uint8), np.full((2, 2), 255, np.uint8))
+    with pytest.raises(DataError, match="no pixel of the data has a class"):
+        matrix.figures()
+    matrix.add(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8))
+    assert matrix.figures() == matrix.to_dict()
 
 
 def test_wrong_shapes_labels_and_taxonomies_are_refused() -> None:

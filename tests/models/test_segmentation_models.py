@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import nn
 from torch.nn import functional as F
 
-from litescene.core import UnknownNameError
+from litescene.core import InputError, UnknownNameError
 from litescene.models import create_model, list_models, variant
 from litescene.models.blocks import adaptive_average
 
@@ -58,6 +58,14 @@ def network(name: str) -> nn.Module:
 
 def test_both_sizes_of_pp_liteseg_are_registered() -> None:
     assert {"pp_liteseg_t", "pp_liteseg_b"} <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"), [("enet", 0), ("pp_liteseg_t", -1), ("espnetv2_s050", 1)]
+)
+def test_a_number_of_classes_that_cannot_be_is_named(name: str, classes: int) -> None:
+    with pytest.raises(InputError, match=f"num_classes is {classes};"):
+        create_model(name, num_classes=classes)
 
 
 def test_an_unknown_name_offers_the_nearest() -> None:

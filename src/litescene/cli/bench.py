@@ -18,6 +18,7 @@ from litescene.cli.table import format_table, number
 from litescene.cli.train_all import Choice
 from litescene.core.errors import InputError, MissingExtraError
 from litescene.core.trained import COMMON, RESULTS, TrainedRun, no_accuracy, trained_by
+from litescene.media.atomic import require_writable, write_atomic
 from litescene.runtime.benchmark import (
     ASKED,
     Benchmark,
@@ -109,6 +110,8 @@ def command(
         bench_focus(_size(size or "640x640"), threads or default_threads(), rounds, json_file)
         return 0
     names = _names(models)
+    if json_file is not None:
+        require_writable(json_file)
     trained = trained_by(protocol, task, results)
     if picture is not None:
         _check_picture(picture, any(name in trained for name in names), protocol, results)
@@ -248,13 +251,19 @@ def _check_picture(picture: Path, has_points: bool, protocol: str, results: Path
         raise InputError(f"a picture is .svg or .png, not '{picture.suffix}'")
     if not has_points:
         raise InputError(no_accuracy(protocol, folder=results))
+    for file in _pictures(picture):
+        require_writable(file)
+
+
+def _pictures(picture: Path) -> list[Path]:
+    """The files to draw: as the ending says, without one all."""
+    return [picture.with_suffix(s) for s in ([picture.suffix] if picture.suffix else PICTURES)]
 
 
 def _draw(
     picture: Path, record: Benchmark, trained: Mapping[str, TrainedRun], protocol: str
 ) -> None:
     """Draw the networks that have an accuracy; without an ending as SVG and as PNG."""
-    from litescene.media.atomic import write_atomic
     from litescene.media.front_picture import ChartPoint, draw_front
 
     points = [
@@ -268,7 +277,6 @@ def _draw(
         f"{record.conditions['processor']}; accuracy by protocol '{protocol}'"
     )
     sheet = draw_front(points, front(record, trained), "Accuracy against latency", conditions)
-    for suffix in [picture.suffix] if picture.suffix else PICTURES:
-        file = picture.with_suffix(suffix)
-        write_atomic(file, sheet.svg() if suffix == ".svg" else sheet.png())
+    for file in _pictures(picture):
+        write_atomic(file, sheet.svg() if file.suffix == ".svg" else sheet.png())
         print(file)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from litescene.cli.options import parse_size
+from litescene.cli.options import check_bundle_file, parse_size
 from litescene.core.contract import FINISH_OF_TASK, Contract, TaskName
 from litescene.core.errors import InputError
 from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
@@ -51,6 +51,7 @@ def command(
     1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does), or logits 1×C (classification).
     Normalisation belongs into its graph.
     """
+    check_bundle_file(out)
     height, width = parse_size(size)
     head: dict[str, Any] = {}
     if task == "detection":

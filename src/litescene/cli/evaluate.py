@@ -17,7 +17,7 @@ from litescene.core import DataError, Image, SegmentationMap
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
-from litescene.media.atomic import write_atomic
+from litescene.media.atomic import require_writable, write_atomic
 from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.detection_report import DetectionReport, OnReport, require_report
 from litescene.runtime.bundle import Bundle
@@ -69,6 +69,8 @@ def command(
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
     """
+    if json_file is not None:
+        require_writable(json_file)
     report_to = None if pictures is None else _into(pictures, f"{model} on {data}, {split}")
     with progress("evaluating") as report:
         if Path(model).suffix == ".safetensors":
@@ -88,7 +90,7 @@ def _into(folder: Path, title: str) -> OnReport:
         for name, file in report.files(title).items():
             write_atomic(folder / name, file)
 
-    folder.mkdir(parents=True, exist_ok=True)
+    require_writable(folder, folder=True)
     return write
 
 

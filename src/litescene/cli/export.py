@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from litescene.cli.options import parse_size
+from litescene.cli.options import check_bundle_file, parse_size
 from litescene.core.errors import InputError, MissingExtraError
 from litescene.runtime.engines import installed
 
@@ -78,18 +78,22 @@ def command(
     """
     if not installed("torch"):
         raise MissingExtraError("exporting", "train")
-    images = _images(pictures)
     if to == "bundle":
         if size or dynamic or finish != "heads":
             raise InputError("--size, --dynamic and --finish are for other formats; see --to")
+        check_bundle_file(out)
+        images = _images(pictures)
         _print(out, _bundle(Path(source), out, images, license_name))
         return
     for package in ("onnx", "onnxslim"):
         if not installed(package):
             raise MissingExtraError(f"the format {to}", "deploy")
     from litescene.export.flavours import convert
+    from litescene.media.atomic import require_writable
     from litescene.runtime.catalog import find
 
+    require_writable(out, folder=True)
+    images = _images(pictures)
     with tempfile.TemporaryDirectory() as folder:
         if source.endswith(".safetensors"):
             made = Path(folder) / f"{Path(source).stem}.onnx"

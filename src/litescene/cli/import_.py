@@ -70,10 +70,13 @@ def command(
     Its batch norms, which the export folded into the convolutions, are measured anew on pictures;
     that the network computes what the bundle does is proved.
     """
+    from litescene.media.atomic import require_writable
+
     if not installed("torch"):
         raise MissingExtraError("importing", "train")
     if out.suffix != ".safetensors":
         raise InputError(f"-o {out}: a checkpoint's name ends with .safetensors")
+    require_writable(out)
     if file is None or file.suffix == ".onnx":
         _refuse(classes=classes, size=size)
         card = _of_bundle(name, file, out, pictures)

@@ -42,6 +42,18 @@ Results = Annotated[
 ]
 
 
+def check_bundle_file(out: Path) -> None:
+    """Refuse the name of a bundle that is to come, before the work that makes it.
+
+    Raises `InputError` for another ending, `OutputError` where nothing can be written.
+    """
+    from litescene.media.atomic import require_writable
+
+    if out.suffix != ".onnx":
+        raise InputError(f"-o {out}: a bundle's name ends with .onnx")
+    require_writable(out)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Height and width of `--size HEIGHTxWIDTH`; an `InputError` for anything else."""
     height, _, width = text.lower().partition("x")

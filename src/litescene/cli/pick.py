@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,6 +23,8 @@ EXAMPLES = (
     "litescene pick --fps 10 --json speed.json",
 )
 RUNNERS_UP = 4
+NAMED = 6
+"""Networks that a remark names."""
 
 
 def command(
@@ -59,6 +61,7 @@ def command(
     best = choice.in_time[0]
     _print_best(best, record, trained[best])
     _print_use(best, trained[best])
+    _print_ready(record, trained, 1000 / fps)
     shown = [*choice.too_slow[-RUNNERS_UP:], *choice.in_time[1 : 1 + RUNNERS_UP]]
     if shown:
         print("\nnext to it:")
@@ -93,6 +96,19 @@ def _print_use(name: str, run: TrainedRun) -> None:
     print(f"  litescene segment VIDEO --model {name}.onnx")
 
 
+def _print_ready(record: Benchmark, trained: Mapping[str, TrainedRun], milliseconds: float) -> None:
+    """Networks with shipped weights that are in time, but have no accuracy by this protocol."""
+    for name, ships in shipped().items():
+        entry = record.networks.get(name)
+        if entry is None or name in trained or entry.runtime_ms.q3 > milliseconds:
+            continue
+        stated = ships.open().contract.accuracy.get("mean_iou")
+        accuracy = f", mean IoU {stated:.3f} by its own card and recipe" if stated else ""
+        latency = f"{entry.runtime_ms.median:.1f} ms a frame"
+        print(f"\nships, and is in time: {name}{accuracy}, {latency}")
+        print(f"  litescene segment VIDEO --model {name}")
+
+
 def _row(
     name: str, record: Benchmark, trained: Mapping[str, TrainedRun], milliseconds: float
 ) -> list[str]:
@@ -106,14 +122,20 @@ def _row(
     ]
 
 
+def _listed(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
 def _say_what_to_mind(record: Benchmark, trained: Mapping[str, TrainedRun]) -> None:
     """What the choice does not rest on, on stderr."""
     unknown = [name for name in record.networks if name not in trained]
     unmeasured = [name for name in trained if name not in record.networks]
     if unknown:
-        print(f"left out without an accuracy: {', '.join(unknown)}", file=sys.stderr)
+        print(f"left out without an accuracy: {_listed(unknown)}", file=sys.stderr)
     if unmeasured:
-        print(f"left out without a measurement: {', '.join(unmeasured)}", file=sys.stderr)
+        print(f"left out without a measurement: {_listed(unmeasured)}", file=sys.stderr)
     there = record.conditions.get("processor")
     if there != processor():
         print(f"measured on another machine: {there}, this is {processor()}", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from litescene.cli.evaluate import Measurement, measured
+from litescene.cli.options import check_bundle_file
 from litescene.cli.progress import progress
 from litescene.core.errors import MissingExtraError
 from litescene.runtime.engines import installed
@@ -59,6 +60,7 @@ def command(
     from litescene.media.picture_samples import sample_pictures
     from litescene.runtime.catalog import find
 
+    check_bundle_file(out)
     exact = find(bundle)
     made = quantize(exact, out, sample_pictures(pictures, limit))
     print(out)

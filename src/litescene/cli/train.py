@@ -132,9 +132,11 @@ def _on_data(recipe: str | None, data: str) -> list[str]:
 def _start(name: str, settings: list[str], out: Path | None) -> None:
     from litescene.training.loop import Trainer
     from litescene.training.recipe import load_recipe
+    from litescene.training.run_folder import RunFolder
 
     resolved = load_recipe(name, settings)
     folder = out or Path("runs") / resolved.name
+    RunFolder(folder).require_free()
     with _resumable(folder):
         trainer = Trainer(resolved, folder)
         if trainer.is_first:

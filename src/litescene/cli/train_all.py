@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from litescene.cli.progress import keeps, progress
 from litescene.cli.train import follow
 from litescene.core.errors import DivergedError, InputError, UnknownNameError
+from litescene.media.atomic import require_writable
 
 if TYPE_CHECKING:
     from litescene.training.recipe import ModelSection
@@ -34,6 +35,8 @@ class Choice:
             limits = float(low or 0), float(high or "inf")
         except ValueError:
             raise InputError(f"--gmacs {gmacs}: expected LOW:HIGH, e.g. 0:1.5 or 1.5:") from None
+        if not 0 <= limits[0] < limits[1]:
+            raise InputError(f"--gmacs {gmacs}: LOW is to be below HIGH, e.g. 0:1.5 or 1.5:")
         return cls(tuple(models or ("*",)), *limits)
 
     def names(self, known: Sequence[str]) -> list[str]:
@@ -63,9 +66,14 @@ def train_all(
     if common.model.pool is not None:  # another protocol: its results stand beside, not instead
         common = common.model_copy(update={"name": f"{common.name}_{common.model.pool}"})
     folder = out or Path("runs") / common.name
+    stored = results or folder / "results"
+    for place in (folder, stored):
+        require_writable(place, folder=True)
     networks = _counted(choice, choice.names(list_models(task=task)), common.model)
+    if not networks:
+        raise InputError("no network fits --models, --gmacs and --pool together")
     with keeps("go on by giving the same command again"):
-        failures = train_networks(common, networks, folder, results or folder / "results", follow)
+        failures = train_networks(common, networks, folder, stored, follow)
     for name, reason in failures.items():
         print(f"{name}: {reason}")
     if failures:

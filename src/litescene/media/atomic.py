@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -73,6 +74,26 @@ def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
     finally:
         with suppress(OSError):  # it has its final name, or could not even be made
             os.unlink(temporary)
+
+
+def require_writable(path: Path, *, folder: bool = False) -> None:
+    """Find out before long work that its result could not be written: an `OutputError` if so.
+
+    Args:
+        path: the file that is to come, or with `folder` the folder; neither need exist.
+        folder: whether it is one.
+
+    """
+    if not folder and path.is_dir():
+        raise output_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    place = path if folder else path.parent
+    while not os.path.lexists(place):
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        raise output_error(path, error) from error
 
 
 def write_atomic(path: Path | str, content: bytes | str, *, sync: bool = True) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import IGNORE, Taxonomy
+from litescene.core import IGNORE, DataError, Taxonomy
 
 
 class ConfusionMatrix:
@@ -84,6 +84,12 @@ class ConfusionMatrix:
             "mean_accuracy": self.mean_accuracy(),
             "iou": {name: float(value) if seen else None for name, value, seen in per_class},
         }
+
+    def figures(self) -> dict[str, Any]:
+        """`to_dict` once all data are counted; a `DataError` if no pixel had a true class."""
+        if not self.pixels:
+            raise DataError("no pixel of the data has a class, so there is nothing to measure")
+        return self.to_dict()
 
     def _hits(self) -> NDArray[np.int64]:
         return np.diagonal(self.counts)

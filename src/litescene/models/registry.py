@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from torch import nn
 
-from litescene.core import UnknownNameError
+from litescene.core import InputError, UnknownNameError
 from litescene.core.contract import TaskName
 
 ModelTask = TaskName | Literal["backbone"]
@@ -62,7 +62,13 @@ def variant(name: str) -> Variant:
 
 
 def create_model(name: str, **options: Any) -> nn.Module:
-    """Build a network with random weights, e.g. `create_model("pp_liteseg_t", num_classes=11)`."""
+    """Build a network with random weights, e.g. `create_model("pp_liteseg_t", num_classes=11)`.
+
+    Raises `UnknownNameError`, and `InputError` for a number of classes below 1.
+    """
+    classes = options.get("num_classes", 1)
+    if classes < 1:
+        raise InputError(f"num_classes is {classes}; a network tells at least 1 class")
     return variant(name).build(**options)
 
 

@@ -43,6 +43,11 @@ class Bundle:
     def open(cls, path: str | Path) -> Bundle:
         """Read and verify a file; anything wrong with it is a `BundleError` that names it."""
         path = Path(path)
+        if path.suffix == ".safetensors":
+            raise BundleError(
+                f"{path} is a checkpoint, not a bundle; first: litescene export {path} "
+                f"-o {path.with_suffix('.onnx')}"
+            )
         try:
             data = path.read_bytes()
         except OSError as error:

@@ -37,7 +37,7 @@ def evaluate_segmenter(
         table = common_labels(segmenter.taxonomy, truth.taxonomy)
         matrix = matrix or ConfusionMatrix(truth.taxonomy)
         matrix.add(table[segmenter(image).labels], truth.labels)
-    return (matrix or ConfusionMatrix(segmenter.taxonomy)).to_dict()
+    return (matrix or ConfusionMatrix(segmenter.taxonomy)).figures()
 
 
 def evaluate_detector(

@@ -112,7 +112,7 @@ def take_input_spec(model: Any, card: Mapping[str, Any], path: Path) -> None:
 
 
 def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Load all weights; missing, unexpected or misshapen entries are named in the error."""
+    """Load all weights; the error names missing, unexpected, misshapen and non-finite ones."""
     state = model.state_dict()
     problems = [f"missing {name}" for name in state if name not in tensors]
     problems += [f"unexpected {name}" for name in tensors if name not in state]
@@ -120,6 +120,11 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
         f"{name} is {tuple(tensors[name].shape)}, expected {tuple(value.shape)}"
         for name, value in state.items()
         if name in tensors and tensors[name].shape != value.shape
+    ]
+    problems += [
+        f"{name} holds values that are not finite"
+        for name in state
+        if name in tensors and not tensors[name].isfinite().all()
     ]
     if problems:
         more = f" and {len(problems) - 4} more" if len(problems) > 4 else ""

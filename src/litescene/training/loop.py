@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 import litescene
 from litescene.core import DivergedError, LitesceneError, RecipeError
@@ -33,7 +33,7 @@ from litescene.training.precision import precision_here
 from litescene.training.recipe import ModelSection, Recipe
 from litescene.training.run_folder import RunFolder, load_resume, save_resume
 from litescene.training.schedule import learning_rate_factor
-from litescene.training.tasks.base import Task, create_task
+from litescene.training.tasks.base import Batch, Task, create_task
 from litescene.training.tensorboard import shown_in_tensorboard
 
 
@@ -227,7 +227,7 @@ class Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = recipe.optimizer.lr * factor * group["factor"]
             with fabric.autocast():
-                losses = task.losses(self.model, batch)
+                losses = self._losses(batch)
             values = {name: float(value.detach()) for name, value in losses.items()}
             share, ends = self._share_of_step(step)
             with fabric.no_backward_sync(self.model, enabled=not ends):
@@ -243,6 +243,18 @@ class Trainer:
                 sums[name] = sums.get(name, 0.0) + value
             self._report(epoch, step + 1, steps, {n: s / (step + 1) for n, s in sums.items()})
         return {name: total / steps for name, total in sums.items()}
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The task's losses; a batch too small for the network's batch norms is a `RecipeError`."""
+        try:
+            return self.task.losses(self.model, batch)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise RecipeError(
+                f"batch_size = {self.recipe.batch_size} is too small for {self.recipe.model.name}, "
+                "which normalises maps of a single value; it takes at least 2 on each device"
+            ) from error
 
     def _share_of_step(self, batch: int) -> tuple[float, bool]:
         """A batch's share of the gradient of its step, and whether the step is made after it."""

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.core import CheckpointError, RecipeError
-from litescene.media.atomic import write_atomic
+from litescene.media.atomic import require_writable, write_atomic
 from litescene.training.checkpoint import load_checkpoint, save_checkpoint
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe, validated
@@ -40,13 +40,21 @@ class RunFolder:
         """The state of the newest finished epoch."""
         return self.path / "resume.safetensors"
 
-    def begin(self, recipe: Recipe) -> None:
-        """Create the folder; one that holds another run is an error."""
+    def require_free(self) -> None:
+        """Find out before the data are read that no run can begin in the folder.
+
+        Raises `RecipeError` where it holds another run, `OutputError` where it cannot be written.
+        """
         if (self.path / "recipe.json").exists():
             raise RecipeError(
                 f"{self.path} already holds a run; continue it with --resume {self.path} "
                 "or choose another --out"
             )
+        require_writable(self.path, folder=True)
+
+    def begin(self, recipe: Recipe) -> None:
+        """Create the folder; see `require_free` for the errors."""
+        self.require_free()
         self.path.mkdir(parents=True, exist_ok=True)
         self.clear_leftovers()
         write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())

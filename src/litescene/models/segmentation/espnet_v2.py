@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from litescene.core import InputError
 from litescene.models.backbones.espnet_v2 import ESPNetV2Encoder
 from litescene.models.blocks import (
     ConvNormAct,
@@ -106,6 +107,8 @@ class ESPNetV2(SegmentationNetwork):
 
     def __init__(self, num_classes: int, scale: float) -> None:
         super().__init__()
+        if num_classes < 2:
+            raise InputError(f"num_classes is {num_classes}; ESPNetv2 takes 2 or more")
         self.num_classes = num_classes
         self.encoder = ESPNetV2Encoder(scale)
         x2, x4, x8, x16 = self.encoder.channels

@@ -12,9 +12,17 @@ import torch
 from torch import Tensor, nn
 
 import litescene
-from litescene.core import CAMVID, CITYSCAPES, COCO, CheckpointError, Taxonomy, UnknownNameError
+from litescene.core import (
+    CAMVID,
+    CITYSCAPES,
+    COCO,
+    CheckpointError,
+    InputError,
+    Taxonomy,
+    UnknownNameError,
+)
 from litescene.core.taxonomy import VOID, distinct_colors
-from litescene.models import create_model, variant
+from litescene.models import create_model, list_models, variant
 from litescene.training.checkpoint import save_checkpoint
 from litescene.training.foreign import bisenet, enet, espnet, espnet_v2, stdc, yolov5_lite
 from litescene.training.foreign.files import read_network
@@ -35,7 +43,14 @@ _DATA = {"camvid": CAMVID, "cityscapes": CITYSCAPES}
 
 
 def published(name: str) -> Published:
-    """What is known of the official files of a network; `UnknownNameError` with near names."""
+    """What is known of the official files of a network.
+
+    Raises `UnknownNameError` with near names, and `InputError` for a network without such files.
+    """
+    if name in list_models() and name not in PUBLISHED:
+        raise InputError(
+            f"no official files of {name} are known; there are some of: {', '.join(PUBLISHED)}"
+        )
     if name not in PUBLISHED:
         raise UnknownNameError("network whose official files can be read", name, PUBLISHED)
     return PUBLISHED[name]

@@ -55,6 +55,8 @@ class SegmentationTask:
         images, labels = self.train.load_all()
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
+        if not self.counts.any():
+            raise DataError(f"{self.settings.data}: no pixel of the train split has a class")
         teacher = self.settings.teacher
         self.objective = Objective(
             self.settings, load_teacher(teacher, self.train.taxonomy, device) if teacher else None
@@ -192,4 +194,4 @@ def evaluate_segmentation(
         logits = model(spec.normalised(x).contiguous(memory_format=torch.channels_last))
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
         matrix.add(predicted if table is None else table[predicted], labels)
-    return matrix.to_dict()
+    return matrix.figures()
