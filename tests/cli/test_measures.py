@@ -235,6 +235,17 @@ def test_models_names_every_network_in_lines_that_fit_a_terminal(call: Any) -> N
     assert max(map(len, lines)) <= 110
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("yolov5_lite_s", "1,649,853"), ("fast_scnn", "1,137,019")]
+)
+def test_models_counts_networks_with_training_heads_and_without(
+    call: Any, name: str, parameters: str
+) -> None:
+    ended = call("models", "--layers", name)
+    assert ended.code == 0, ended.err
+    assert f"{parameters} parameters" in ended.out
+
+
 def test_models_counts_the_layers_of_a_network(call: Any) -> None:
     counts = json.loads(call("models", "--layers", "pp_liteseg_t", "--json").out)
     assert counts["macs"] == sum(layer["macs"] for layer in counts["layers"])

@@ -24,7 +24,7 @@ from litescene.models import create_model, variant
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle, write_metadata
 from litescene.runtime.catalog import find
-from litescene.runtime.detection import Detector
+from litescene.runtime.detection import DEFAULT_IOU, DEFAULT_SCORE, Detector
 from litescene.runtime.letterbox import Letterbox
 from litescene.synth import Street
 
@@ -124,6 +124,14 @@ def test_suppression_inside_gives_the_detectors_boxes(
     assert compared > 10
 
 
+def test_a_detector_that_states_no_thresholds_gets_those_of_the_runtime(tmp_path: Path) -> None:
+    shipped = find("yolov5_lite_e")
+    bundle = replace(shipped, contract=replace(shipped.contract, thresholds={}))
+    done = convert(bundle, "onnx", tmp_path, (64, 96), finish="boxes")
+    facts = json.loads((done.folder / done.files[-1]).read_text())
+    assert facts["thresholds"] == {"score": DEFAULT_SCORE, "iou": DEFAULT_IOU}
+
+
 @pytest.mark.parametrize("flavour", ["onnx", "openvino"])
 def test_open_sizes_stay_open_and_rows_are_decoded(flavour: str, tmp_path: Path) -> None:
     bundle = find("yolov5_lite_e")
@@ -181,9 +189,12 @@ def test_a_runtime_that_computes_something_else_leaves_no_file(
 
     wrong = replace(TARGETS["onnx"], load=spoilt)
     monkeypatch.setattr("litescene.export.flavours.converting.TARGETS", {"onnx": wrong})
+    earlier = tmp_path / "yolov5_lite_e.onnx"
+    earlier.write_bytes(b"of an earlier export")
     with pytest.raises(ParityError, match="computes something else"):
         convert(find("yolov5_lite_e"), "onnx", tmp_path, (64, 64))
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [earlier]
+    assert earlier.read_bytes() == b"of an earlier export"
     absent = replace(wrong, packages=("no_such_package",))
     monkeypatch.setattr("litescene.export.flavours.converting.TARGETS", {"onnx": absent})
     with pytest.raises(MissingExtraError, match=r"no_such_package.*litescene\[deploy\]"):

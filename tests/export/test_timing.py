@@ -8,7 +8,16 @@ import time
 import numpy as np
 import pytest
 
-from litescene.export.timing import TIMED, WARM_UP, stand_in, take_turns
+from litescene.export.profile import Profile
+from litescene.export.timing import (
+    EAGER,
+    TIMED,
+    WARM_UP,
+    Candidate,
+    fastest,
+    stand_in,
+    take_turns,
+)
 
 
 def test_paths_take_turns_and_are_timed_warm() -> None:
@@ -35,6 +44,21 @@ def test_paths_take_turns_and_are_timed_warm() -> None:
     assert 2e3 * WARM_UP < np.median(times["slow"]) < 4e3 * WARM_UP
     assert 0.1e3 * WARM_UP < np.median(times["quick"]) < 0.4e3 * WARM_UP
     assert rounds == [1, 2, 3]
+
+
+def test_the_engine_is_chosen_by_the_times_that_are_reported() -> None:
+    """One identical network once got an engine 1.7 times as slow, by a measurement before."""
+    silent = dict.fromkeys(("openvino-f32", "onnxruntime"), lambda: np.zeros((1, 1), np.uint8))
+    made = Candidate("n", Profile(1, 1), 1, "random", silent, silent["onnxruntime"])
+    times = {
+        ("n", "openvino-f32"): [9.0, 2.0, 3.0],
+        ("n", "onnxruntime"): [1.0, 4.0, 5.0],
+        ("n", EAGER): [18.0, 6.0, 12.0],
+    }
+    found = fastest(made, times, 7.0)
+    assert (found.engine, found.runtime_ms.median, found.eager_ms.median) == ("openvino-f32", 3, 12)
+    assert found.speed_up.median == 3  # round by round: 2, 3, 4
+    assert found.reference_ms == 7
 
 
 @pytest.mark.parametrize(("height", "width"), [(45, 60), (90, 120)])

@@ -136,11 +136,9 @@ def _layers(name: str, as_json: bool) -> None:
     if not installed("torch"):
         raise MissingExtraError("counting the layers of a network", "train")
     from litescene.export import profile
-    from litescene.models import create_model, variant
+    from litescene.models import create_bare, variant
 
-    facts = variant(name)
-    bare = {"training_heads": False} if facts.training_parameters else {}
-    network = create_model(name, **bare)
+    facts, network = variant(name), create_bare(name)
     frames = getattr(network, "clip_frames", 0)
     counts = profile(network, (frames, *facts.size) if frames else facts.size)
     if as_json:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from litescene.cli.evaluate import Measurement, measured
+from litescene.cli.evaluate import Measured, Measurement, measured
 from litescene.cli.options import check_bundle_file
 from litescene.cli.progress import progress
-from litescene.core.errors import MissingExtraError
+from litescene.core.errors import InputError, MissingExtraError
 from litescene.runtime.engines import installed
 
 if TYPE_CHECKING:
@@ -56,13 +56,20 @@ def command(
     for package in ("onnx", "onnxruntime"):
         if not installed(package):
             raise MissingExtraError("quantising", "train")
-    from litescene.export.int8 import quantize, state_accuracy
+    from litescene.export.int8 import LEAST_PICTURES, quantize, state_accuracy
     from litescene.media.picture_samples import sample_pictures
     from litescene.runtime.catalog import find
 
     check_bundle_file(out)
     exact = find(bundle)
-    made = quantize(exact, out, sample_pictures(pictures, limit))
+    seen = sample_pictures(pictures, limit)
+    if len(seen) < LEAST_PICTURES:
+        raise InputError(
+            f"--pictures {pictures}: {len(seen)} are too few to calibrate and compare; give at "
+            f"least {LEAST_PICTURES}, better 50, that look like those in use"
+        )
+    before = None if data is None else _measured(exact, data, split)
+    made = quantize(exact, out, seen)
     print(out)
     print(f"{len(exact.model) / 1e6:.1f} MB became {len(made.model) / 1e6:.1f} MB")
     for name, value in made.contract.parity.items():
@@ -73,22 +80,23 @@ def command(
             f"warning: int8 decides otherwise than float32 in {1 - share:.1%} of all cases; "
             "compare their accuracies (--data) before you use it"
         )
-    if data is not None:
-        found = _loss(exact, made, data, split)
-        state_accuracy(out, {name: v for name, v in found.items() if isinstance(v, float)})
+    if before is not None:
+        after = _measured(made, str(data), split)
+        _print_loss(CHIEF.get(exact.contract.task, "psnr"), f"{data}, {split}", before, after)
+        state_accuracy(out, {name: v for name, v in after[1].items() if isinstance(v, float)})
 
 
-def _loss(exact: Bundle, made: Bundle, data: str, split: str) -> dict[str, Any]:
-    """Print what int8 costs; the metrics of the int8 bundle."""
-    chief = CHIEF.get(exact.contract.task, "psnr")
-    found: list[tuple[str, dict[str, Any]]] = []
-    for one in (exact, made):
-        with progress("evaluating") as report:
-            found.append(measured(one, Measurement(data, split, "auto", report)))
-    (engine, before), (other, after) = found
+def _measured(bundle: Bundle, data: str, split: str) -> Measured:
+    with progress("evaluating") as report:
+        return measured(bundle, Measurement(data, split, "auto", report))
+
+
+def _print_loss(chief: str, data: str, exact: Measured, made: Measured) -> None:
+    """What int8 costs on the data, and a warning if that is much."""
+    (engine, before), (other, after) = exact, made
     lost = before[chief] - after[chief]
     print(
-        f"{chief} on {data}, {split}: {before[chief]:.4f} in float32 ({engine}), "
+        f"{chief} on {data}: {before[chief]:.4f} in float32 ({engine}), "
         f"{after[chief]:.4f} in int8 ({other}), {-lost:+.4f}"
     )
     if chief in CHIEF.values() and lost > MOST_LOST:
@@ -96,4 +104,3 @@ def _loss(exact: Bundle, made: Bundle, data: str, split: str) -> dict[str, Any]:
             f"warning: int8 loses {100 * lost:.1f} points of {chief}; calibrate with more pictures "
             "that look like those in use, or stay with float32"
         )
-    return after

@@ -90,16 +90,15 @@ def _counted(
     import torch
 
     from litescene.export import profile
-    from litescene.models import create_model, pools_of, replace_pools, variant
+    from litescene.models import create_bare, pools_of, replace_pools, variant
 
     counted: dict[str, dict[str, Any]] = {}
     with progress("counting") as report:
         for index, name in enumerate(names):
             facts = variant(name)
-            bare = {"training_heads": False} if facts.training_parameters else {}
             report(index + 1, len(names), name)
             with torch.device("meta"):  # shapes are all that counts need
-                network = create_model(name, **bare)
+                network = create_bare(name)
                 if section.pool is not None:
                     if not pools_of(network):
                         continue

@@ -6,6 +6,7 @@ import fnmatch
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any, Literal, TypeVar
 
 from torch import nn
@@ -70,6 +71,13 @@ def create_model(name: str, **options: Any) -> nn.Module:
     if classes < 1:
         raise InputError(f"num_classes is {classes}; a network tells at least 1 class")
     return variant(name).build(**options)
+
+
+def create_bare(name: str, **options: Any) -> nn.Module:
+    """`create_model` without the training heads, if the network has any: as at inference."""
+    build = variant(name).build
+    headless = {"training_heads": False} if "training_heads" in signature(build).parameters else {}
+    return create_model(name, **headless, **options)
 
 
 def list_models(pattern: str = "*", task: ModelTask | None = None) -> list[str]:

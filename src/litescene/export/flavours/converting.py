@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from litescene.export.parity import draw_picture, exact_engines, fit
 from litescene.export.reference import decoded
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
-from litescene.runtime.detection import find_boxes
+from litescene.runtime.detection import find_boxes, stated_iou, stated_score
 from litescene.runtime.engines import Engine, create_engine, default_threads
 from litescene.runtime.letterbox import PAD_VALUE, Letterbox
 
@@ -73,7 +74,7 @@ def convert(
 
     Raises:
         BundleError: the format cannot hold the network, or what was asked for.
-        ParityError: the runtime computes something else; no file is left.
+        ParityError: the runtime computes something else; nothing was written.
         MissingExtraError: the runtime's packages are not installed.
         OutputError: a file cannot be written.
 
@@ -83,26 +84,24 @@ def convert(
     size = size or contract.size
     _check(bundle, flavour, target, size, finish, open_sizes)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     model = plain_graph(bundle, None if open_sizes else size)
     engine = _engine(bundle, target, flavour) if is_quantized(model) else exact_engines(bundle)[0]
     model = finished(model, contract, finish)
     files = target.files(name)
-    target.write(model, folder, name)
     seen = [_seen(p, size, contract) for p in (*map(draw_picture, range(_DRAWN)), *pictures)]
-    try:
-        run = target.load(folder, name, model)
+    with tempfile.TemporaryDirectory(prefix="litescene-") as place:
+        untried = Path(place)
+        target.write(model, untried, name)
+        run = target.load(untried, name, model)
         absolute, largest, rows = _compared(run, engine, bundle, finish, seen)
-    except BaseException:
-        _remove(folder, files)
-        raise
-    share = absolute / max(largest, 1e-12)
-    if not share <= target.tolerance:
-        _remove(folder, files)
-        raise ParityError(
-            f"{flavour} computes something else: its outputs differ by {share:.2g} of the largest, "
-            f"and {target.tolerance:g} is allowed; nothing was written"
-        )
+        share = absolute / max(largest, 1e-12)
+        if not share <= target.tolerance:
+            raise ParityError(
+                f"{flavour} computes something else: its outputs differ by {share:.2g} of the "
+                f"largest, and {target.tolerance:g} is allowed; nothing was written"
+            )
+        for file in files:
+            write_atomic(folder / file, (untried / file).read_bytes())
     boxes = rows if finish == "boxes" else None
     compared = {"pictures": len(seen), "largest_difference": float(f"{share:.3g}")}
     facts = _facts(bundle, model, finish) | {
@@ -180,7 +179,7 @@ def _expected(heads: list[Planes], bundle: Bundle, finish: Finish) -> list[Plane
     if finish == "heads":
         return heads
     if finish == "boxes":
-        score, iou = contract.thresholds["score"], contract.thresholds["iou"]
+        score, iou = stated_score(contract), stated_iou(contract)
         rows = find_boxes([head[0] for head in heads], contract, score, iou)
         return [_ordered(np.hstack([np.zeros((len(rows), 1), np.float32), rows]))]
     corners = decoded([torch.from_numpy(head[0]) for head in heads], contract).numpy()
@@ -192,11 +191,6 @@ def _expected(heads: list[Planes], bundle: Bundle, finish: Finish) -> list[Plane
 def _ordered(boxes: Planes) -> Planes:
     """Boxes by score, which runtimes give in an order of their own."""
     return boxes[np.argsort(-boxes[:, 5], kind="stable")]
-
-
-def _remove(folder: Path, files: Sequence[str]) -> None:
-    for file in files:
-        (folder / file).unlink(missing_ok=True)
 
 
 def _facts(bundle: Bundle, model: Graph, finish: Finish) -> dict[str, Any]:
@@ -221,7 +215,7 @@ def _facts(bundle: Bundle, model: Graph, finish: Finish) -> dict[str, Any]:
             "letterbox": {"value": PAD_VALUE, "stride": contract.stride},
             "anchors": [[list(size) for size in level] for level in contract.anchors],
             "strides": list(contract.strides),
-            "thresholds": dict(contract.thresholds),
+            "thresholds": {"score": stated_score(contract), "iou": stated_iou(contract)},
         }
     else:
         facts["meaning"] = _OUTPUTS[contract.task]

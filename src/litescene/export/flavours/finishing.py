@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from litescene.core import Contract
 from litescene.export.flavours.plain_graph import Graph, constant, simplified
+from litescene.runtime.detection import stated_iou, stated_score
 from litescene.runtime.nms import MAX_BOXES
 
 Finish = Literal["heads", "rows", "boxes"]
@@ -37,7 +38,7 @@ def finished(model: Graph, contract: Contract, finish: Finish) -> Graph:
     classes = len(contract.taxonomy)
     shape: list[int | str] = ["n", ROWS, 5 + classes]
     if finish == "boxes":
-        steps.boxes(rows, contract.thresholds["score"], contract.thresholds["iou"])
+        steps.boxes(rows, stated_score(contract), stated_iou(contract))
         shape = ["found", 7]
     del model.graph.output[:]
     name = ROWS if finish == "rows" else BOXES
