@@ -67,6 +67,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/startup.py --json $(RESULTS)/startup.json
 	$(BIN)/python benchmarks/street_speed.py --json $(RESULTS)/street_speed.json
 	$(BIN)/python benchmarks/pooling_speed.py --json $(RESULTS)/pooling_speed.json
+	$(BIN)/python benchmarks/sparse_speed.py --json $(RESULTS)/sparse_speed.json
 	$(BIN)/python benchmarks/demo.py --out out/bench --json $(RESULTS)/demo.json
 	$(BIN)/litescene bench segmentation --again --json $(RESULTS)/bench_segmentation.json \
 		$(if $(wildcard $(TRAINED)/*.json),--picture docs/pictures/segmentation_front)

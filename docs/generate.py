@@ -5,7 +5,7 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed`, `flavours`, `detectors`, `detect_speed`,
+section each if it is there), `pooling_speed`, `sparsity`, `flavours`, `detectors`, `detect_speed`,
 `detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables of official names).
 """
 
@@ -26,6 +26,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from options import options
 from poolings import TASKS, poolings
+from sparsity import sparsity
 from speed import pooling_speed
 
 from flavours import flavours
@@ -37,6 +38,7 @@ OPTIONS = "segmentation_options"
 POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
 SPEED = "pooling_speed"
+SPARSITY = "sparse_speed"
 FLAVOURS = "flavours"
 DETECTORS, WITHOUT_VNNI = "detect_speed", "detect_speed_avx2"
 PICTURE = Path("pictures") / "segmentation_front.svg"
@@ -61,6 +63,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "poolings": lambda: poolings(RESULTS),
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
         "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
+        "sparsity": lambda: sparsity(RESULTS / f"{SPARSITY}.json"),
         "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
         "detectors": lambda: detectors(RESULTS),
         DETECTORS: lambda: detect_speed(RESULTS / f"{DETECTORS}.json"),
@@ -161,6 +164,7 @@ def results() -> str:
             *POOLINGS,
             FIDELITY,
             SPEED,
+            SPARSITY,
             FLAVOURS,
             DETECTORS,
             WITHOUT_VNNI,

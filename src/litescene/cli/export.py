@@ -37,7 +37,7 @@ def command(
     ],
     to: Annotated[
         Literal["bundle", "onnx", "openvino", "ncnn", "mnn", "tengine"],
-        typer.Option(help="the format"),
+        typer.Option("--to", "--flavour", help="the format"),
     ] = "bundle",
     size: Annotated[
         str | None,
