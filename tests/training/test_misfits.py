@@ -13,6 +13,7 @@ from tiny_task import tiny_recipe
 
 from litescene.core import CAMVID, CITYSCAPES, CheckpointError, DataError, RecipeError, Taxonomy
 from litescene.models import create_model
+from litescene.models.pruning import prune_channels
 from litescene.training import load_model, save_checkpoint
 from litescene.training.checkpoint import initialise_from
 from litescene.training.evaluation import evaluate_checkpoint
@@ -91,6 +92,18 @@ def test_a_network_for_other_classes_starts_with_a_random_classifier(tmp_path: P
     assert 0 < len(left) < 10
     assert all(5 in state[name].shape for name in left)
     assert all(torch.equal(v, given[n]) for n, v in state.items() if n not in left)
+
+
+@pytest.mark.parametrize("classes", [11, 5])
+def test_a_wider_network_gives_the_channels_that_weigh_most(classes: int, tmp_path: Path) -> None:
+    file = stored(tmp_path / "x.safetensors", name="icnet_full")
+    model = create_model("icnet", num_classes=classes)
+    left = initialise_from(model, file)
+    pruned = prune_channels(load_model(file)[0], 0.5).state_dict()
+    state = model.state_dict()
+    assert all(torch.equal(value, pruned[n]) for n, value in state.items() if n not in left)
+    assert all(classes in state[name].shape for name in left)
+    assert bool(left) == (classes != 11)
 
 
 def test_an_encoder_that_was_trained_before_is_taken(tmp_path: Path) -> None:

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 
 class Prunable(nn.Module):
-    """A network that tells about its channels."""
+    """A network that tells about its channels; `width` scales their numbers."""
+
+    width: float
 
     def channel_groups(self) -> Mapping[str, tuple[str, str]]:
         """Layer to the names of its input's and its output's channels.

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from litescene.core import CheckpointError, InputError, UnknownNameError
 from litescene.media.atomic import write_atomic
 from litescene.models import InputSpec, replace_pools, variant
+from litescene.models.pruning import Prunable, prune_channels
 
 _CARD = "litescene_card"
 LEAST_SHARE = 0.1
@@ -135,11 +136,12 @@ def load_weights(model: nn.Module, tensors: Mapping[str, Tensor], where: str) ->
 def initialise_from(model: nn.Module, path: Path) -> list[str]:
     """Copy the entries of `path` whose name and shape fit; returns the names left random.
 
+    A wider network of the same kind is pruned to the width of this one (see `prune_channels`).
     The weights come with the input that they expect (see `load_model`). Where less than
     `LEAST_SHARE` of the network's numbers fit, it is a `CheckpointError`.
     """
     checkpoint = load_checkpoint(path)
-    tensors, state = checkpoint.tensors, model.state_dict()
+    tensors, state = _pruned_to(model, checkpoint, path), model.state_dict()
     fitting = {n: t for n, t in tensors.items() if n in state and state[n].shape == t.shape}
     share = _numbers(fitting) / _numbers(state)
     if share < LEAST_SHARE:
@@ -153,6 +155,17 @@ def initialise_from(model: nn.Module, path: Path) -> list[str]:
             state[name].copy_(value)
     take_input_spec(model, checkpoint.card, path)
     return sorted(set(state) - set(fitting))
+
+
+def _pruned_to(model: nn.Module, checkpoint: Checkpoint, path: Path) -> dict[str, Tensor]:
+    """The checkpoint's weights, of a wider network of the kind those of the channels that stay."""
+    if not isinstance(model, Prunable):
+        return checkpoint.tensors
+    wide = _network_of(checkpoint.card, path)
+    if not isinstance(wide, type(model)) or wide.width <= model.width:
+        return checkpoint.tensors
+    load_weights(wide, checkpoint.tensors, str(path))
+    return prune_channels(wide, model.width / wide.width).state_dict()
 
 
 def _numbers(tensors: Mapping[str, Tensor]) -> int:
