@@ -17,7 +17,7 @@ def flavours(file: Path) -> str:
     for name, formats in record["models"].items():
         for flavour, found in formats.items():
             if "refused" in found:
-                rows.append([f"`{name}`", f"`{flavour}`", "-", found["refused"]])
+                rows.append([f"`{name}`", f"`{flavour}`", "-", found["refused"].partition(";")[0]])
                 continue
             share = f"{found['share_of_largest_output']:.2g}"
             absolute = f"{found['largest_difference']:.2g}"
