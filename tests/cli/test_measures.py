@@ -176,6 +176,16 @@ def test_doctor_counts_boxes_per_class(call: Any, place: Path) -> None:
     assert split["classes"] == {"cat": 1, "dog": 2}
 
 
+def test_doctor_of_a_set_without_one_usable_box_says_what_is_wrong(call: Any, place: Path) -> None:
+    (place / "set/images").mkdir(parents=True)
+    PIL.Image.fromarray(np.zeros((96, 128, 3), np.uint8)).save(place / "set/images/a.png")
+    (place / "set/boxes.csv").write_text("image,xmin,ymin,xmax,ymax,class\na.png,1,x,3,4,cat\n")
+    ended = call("doctor", "--data", "boxcsv:set")
+    assert ended.code == 2
+    assert "no usable box of any class" in ended.out
+    assert "boxes.csv, line 2: expected a number of pixels, not 'x'" in ended.out
+
+
 def packaged(folder: Path, name: str, data: bytes, digest: str) -> None:
     entry = {"file": f"{name}.onnx", "sha256": digest, "task": "segmentation"}
     (folder / f"{name}.onnx").write_bytes(data)

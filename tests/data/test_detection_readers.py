@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from litescene.core import CAMVID, STREET_OBJECTS, DataError, Taxonomy
+from litescene.core.errors import AbsentSplitError
+from litescene.data.classification import named_split
 from litescene.data.detection import open_detection, validation_stems
 from litescene.data.detection_camvid import read_camvid_boxes
+from litescene.data.detection_records import annotated
 from real_data import DataSet
 
 
@@ -58,6 +61,73 @@ def test_coco_classes_are_mapped_to_the_street_mix(tmp_path: Path) -> None:
     names = [STREET_OBJECTS.names[c] for c in data.samples[0].classes]
     assert names == ["truck_bus", "person"]
     assert {STREET_OBJECTS.names[c] for c in data.known} == {"truck_bus", "person"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"bbox": [1, 2, 3]},
+        {"bbox": None},
+        {},
+        {"bbox": "1234"},
+        {"bbox": [1, 2, None, 4]},
+        {"bbox": [1, 2, 10**400, 4]},
+        {"bbox": [float("nan"), 2, 3, 4]},
+        {"bbox": [1, 2, float("inf"), 4]},
+    ],
+)
+def test_an_annotation_without_a_box_is_named_and_costs_no_other(
+    tmp_path: Path, entry: dict[str, object]
+) -> None:
+    good = {"id": 4, "image_id": 7, "category_id": 8, "bbox": [1, 2, 10, 20]}
+    coco(tmp_path, annotations=[{"id": 5, "image_id": 7, "category_id": 1, **entry}, good])
+    said = r"instances_train2017.json, annotation 5: bbox is .*; expected a bbox of four finite num"
+    with pytest.raises(DataError, match=said):
+        open_detection(f"coco:{tmp_path}", "train")
+    flaws: list[str] = []
+    (sample,) = open_detection(f"coco:{tmp_path}", "train", flaws=flaws).samples
+    np.testing.assert_array_equal(sample.boxes, [[1, 2, 11, 22]])
+    (flaw,) = flaws
+    assert "annotation 5: bbox is" in flaw
+
+
+def test_coco_files_of_another_shape_are_refused_in_one_line(tmp_path: Path) -> None:
+    coco(tmp_path, categories=[{"id": 1, "name": "cat"}, {"id": 8, "name": "cat"}])
+    with pytest.raises(DataError, match=r"train2017.json: categories 1 and 8 are both called 'cat"):
+        open_detection(f"coco:{tmp_path}", "train")
+    coco(tmp_path, categories=[{"id": 1, "name": "cat"}, {"id": 1, "name": "dog"}])
+    with pytest.raises(DataError, match=r"train2017.json: two categories have the id 1"):
+        open_detection(f"coco:{tmp_path}", "train")
+    coco(tmp_path, annotations=[[1, 2]])
+    with pytest.raises(DataError, match=r"train2017.json: not a COCO detection file"):
+        open_detection(f"coco:{tmp_path}", "train")
+    write(tmp_path / "annotations" / "instances_train2017.json", "[]")
+    with pytest.raises(DataError, match=r"train2017.json: .*its root is a list; expected .*images"):
+        open_detection(f"coco:{tmp_path}", "train")
+
+
+def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    coco(tmp_path / "c")
+    voc(tmp_path / "v", "a", voc_object("dog", (1, 2, 10, 20)))
+    picture(tmp_path / "b" / "images" / "a.jpg")
+    write(tmp_path / "b" / "boxes.csv", "image,xmin,ymin,xmax,ymax\na.jpg,1,2,10,20\n")
+    picture(tmp_path / "y" / "images" / "a.jpg")
+    write(tmp_path / "y" / "labels" / "a.txt", "0 0.5 0.5 0.5 0.5\n")
+    write(tmp_path / "y" / "data.yaml", "names: [x]\n")
+    for ending in ("json", "xml", "csv", "txt", "yaml"):
+        for path in tmp_path.rglob(f"*.{ending}"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    specs = {"coco": ("c", "train"), "voc": ("v", "all"), "boxcsv": ("b", "all")}
+    for name, (folder, split) in {**specs, "yolo": ("y", "all")}.items():
+        (sample,) = open_detection(f"{name}:{tmp_path / folder}", split).samples
+        assert len(sample.boxes) > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_coordinates_that_are_not_finite_are_refused(value: float) -> None:
+    rows = [("car", 0.0, 0.0, 4.0, 5.0, False), ("car", value, 1.0, value, 5.0, False)]
+    with pytest.raises(DataError, match=r"here: box 2 is \(.*; expected four finite numbers"):
+        annotated(Path("a.png"), rows, "here", [])
 
 
 def test_coco_damage_is_named(tmp_path: Path) -> None:
@@ -195,7 +265,7 @@ def test_voc_damage_is_named(tmp_path: Path) -> None:
 def test_a_box_table_lists_pictures_without_boxes_too(tmp_path: Path) -> None:
     for name in ("a.jpg", "b.jpg"):
         picture(tmp_path / "images" / name)
-    write(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax\na.jpg,1.5,2,10,20\n")
+    write(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax\n\na.jpg,1.5,2,10,20\n  \n\n")
     data = open_detection(f"boxcsv:{tmp_path}", "all", STREET_OBJECTS)
     assert [len(s.boxes) for s in data.samples] == [1, 0]
     assert [STREET_OBJECTS.names[c] for c in data.known] == ["car"]
@@ -208,6 +278,11 @@ def test_a_box_table_lists_pictures_without_boxes_too(tmp_path: Path) -> None:
         ("image,xmin,ymin,xmax,ymax\na.jpg,1,2,3\n", "line 2: expected 5 columns, found 4"),
         ("image,xmin,ymin,xmax,ymax\na.jpg,1,2,nan,4\n", "line 2: expected a number of pixels"),
         ("image,xmin,ymin,xmax,ymax\nc.jpg,1,2,3,4\n", "there is no picture .*c.jpg"),
+        ("image,xmin,ymin,xmax,ymax\n\n ,,,,\na.jpg,1,2,3\n", "line 4: expected 5 columns"),
+        (
+            "image,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4, \n",
+            "boxes.csv, line 2: the class is empty; expected a name",
+        ),
     ],
 )
 def test_damage_of_a_box_table_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -263,6 +338,33 @@ def test_camvid_components_are_objects_only_where_they_stand_alone(tmp_path: Pat
     }
 
 
+def bad_table(root: Path) -> str:
+    picture(root / "images" / "a.jpg")
+    write(root / "boxes.csv", "image,xmin,ymin,xmax,ymax\na.jpg,1,x,3,4\n")
+    return f"boxcsv:{root}"
+
+
+def flat_voc(root: Path) -> str:
+    voc(root, "a", voc_object("dog", (1, 2, 1, 20)))
+    return f"voc:{root}"
+
+
+def test_a_set_without_one_usable_box_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
+    """Not as a taxonomy without a class, which no user has asked for."""
+    with pytest.raises(DataError, match=r"flat: .*no usable box.*a.xml: box 1, .* has no area"):
+        open_detection(flat_voc(tmp_path / "flat"), "all")
+    with pytest.raises(DataError, match=r"boxes.csv, line 2: expected a number"):
+        open_detection(bad_table(tmp_path / "bad"), "all")
+    flaws: list[str] = []
+    with pytest.raises(DataError, match=r"bad: .*no usable box"):
+        open_detection(f"boxcsv:{tmp_path / 'bad'}", "all", flaws=flaws)
+    assert len(flaws) == 1
+    picture(tmp_path / "bare" / "images" / "a.jpg")
+    (tmp_path / "bare" / "labels").mkdir()
+    with pytest.raises(DataError, match=r"bare: .*no usable box"):
+        open_detection(f"yolo:{tmp_path / 'bare'}", "all", STREET_OBJECTS)
+
+
 def test_a_set_without_any_class_of_the_taxonomy_is_refused(tmp_path: Path) -> None:
     coco(tmp_path)
     other = Taxonomy("fruit", ("apple",), ((1, 2, 3),))
@@ -270,12 +372,68 @@ def test_a_set_without_any_class_of_the_taxonomy_is_refused(tmp_path: Path) -> N
         open_detection(f"coco:{tmp_path}", "train", other)
 
 
-def test_a_split_that_nobody_defined_is_refused(tmp_path: Path) -> None:
-    voc(tmp_path, "a", voc_object("dog", (1, 2, 10, 20)))
-    with pytest.raises(DataError, match=r"has no split 'train'.*use split 'all'"):
-        open_detection(f"voc:{tmp_path}", "train")
+def table(root: Path, stems: list[str]) -> str:
+    lines = ["image,xmin,ymin,xmax,ymax,class"]
+    for stem in stems:
+        picture(root / "images" / f"{stem}.png")
+        lines.append(f"{stem}.png,1,2,3,4,dog")
+    write(root / "boxes.csv", "\n".join(lines))
+    return f"boxcsv:{root}"
+
+
+def stems_of(spec: str, split: str) -> list[str]:
+    return [sample.picture.stem for sample in open_detection(spec, split).samples]
+
+
+def test_a_set_without_splits_is_split_by_the_names_of_its_pictures(tmp_path: Path) -> None:
+    stems = sorted(f"p{i}" for i in range(40))
+    val = [stem for stem in stems if named_split("images", f"{stem}.png") == "val"]
+    assert 0 < len(val) < 20
+    specs = [table(tmp_path / "own", stems), table(tmp_path / "moved", stems[::-1])]
+    for stem in stems:
+        picture(tmp_path / "yolo" / "images" / f"{stem}.png")
+        write(tmp_path / "yolo" / "labels" / f"{stem}.txt", "0 0.5 0.5 0.5 0.5\n")
+    for spec in (*specs, f"yolo:{tmp_path / 'yolo'}"):
+        assert stems_of(spec, "val") == val
+        assert stems_of(spec, "train") == [stem for stem in stems if stem not in val]
+        assert stems_of(spec, "all") == stems
+        with pytest.raises(AbsentSplitError, match="no split 'test'; its splits are all, train, v"):
+            open_detection(spec, "test")
     with pytest.raises(DataError, match="no split 'tests'"):
-        open_detection(f"voc:{tmp_path}", "tests")
+        open_detection(specs[0], "tests")
+    few = table(tmp_path / "few", [val[0]])
+    with pytest.raises(AbsentSplitError, match="none of its 1 pictures is in split 'train' by its"):
+        open_detection(few, "train")
+
+
+def test_voc_without_lists_of_train_and_val_is_split_by_name(tmp_path: Path) -> None:
+    stems = sorted(f"p{i}" for i in range(40))
+    for stem in stems:
+        voc(tmp_path, stem, voc_object("dog", (1, 2, 10, 20)))
+    val = [stem for stem in stems if named_split("JPEGImages", f"{stem}.jpg") == "val"]
+    assert stems_of(f"voc:{tmp_path}", "val") == val
+    lists = tmp_path / "ImageSets" / "Main"
+    write(lists / "trainval.txt", "\n".join(stems[:30]))
+    write(lists / "dog_train.txt", "p0 1\n")  # of a class, and no split
+    assert stems_of(f"voc:{tmp_path}", "val") == [stem for stem in val if stem in stems[:30]]
+    assert stems_of(f"voc:{tmp_path}", "train") == [x for x in stems[:30] if x not in val]
+    with pytest.raises(AbsentSplitError, match=r"Main: there is no test.txt beside trainval.txt"):
+        open_detection(f"voc:{tmp_path}", "test")
+    write(lists / "train.txt", "p0\np1\n")
+    assert stems_of(f"voc:{tmp_path}", "train") == ["p0", "p1"]
+    with pytest.raises(AbsentSplitError, match=r"there is no val.txt beside train.txt, trainval.t"):
+        open_detection(f"voc:{tmp_path}", "val")
+
+
+@pytest.mark.parametrize("folders", [("train2017", "val2017"), ("training", "valid")])
+def test_folders_that_look_like_splits_are_not_mixed(
+    tmp_path: Path, folders: tuple[str, str]
+) -> None:
+    for folder in folders:
+        picture(tmp_path / "images" / folder / "a.png")
+        write(tmp_path / "labels" / folder / "a.txt", "0 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(AbsentSplitError, match=r"no split 'train': there is no folder .*train"):
+        open_detection(f"yolo:{tmp_path}", "train")
 
 
 def test_a_split_test_is_the_sets_own_and_never_made(tmp_path: Path) -> None:

@@ -56,8 +56,9 @@ def test_a_set_without_splits_is_read_as_a_whole(tmp_path: Path) -> None:
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>5</ymax></bndbox>"
     text = f"<annotation><object><name>dog</name>{box}</object></annotation>"
     report = check_data(f"voc:{voc(tmp_path, text)}")
-    assert [(s.split, s.classes) for s in report.splits] == [("all", {"dog": 1})]
-    assert set(report.absent) == {"train", "val", "test"}
+    # The name of its one picture says in which split that is; the other has none, as has test.
+    assert [(s.split, s.classes) for s in report.splits] == [("train", {"dog": 1})]
+    assert set(report.absent) == {"val", "test"}
     assert report.sound
 
 
@@ -65,7 +66,7 @@ def test_a_set_without_splits_is_read_as_a_whole(tmp_path: Path) -> None:
 def test_damaged_annotations_end_in_a_report(tmp_path: Path, text: str) -> None:
     report = check_data(f"voc:{voc(tmp_path, text)}")
     assert report.splits == []
-    assert "a.xml" in report.malformed["all"]
+    assert "a.xml" in report.malformed["train"]
     assert not report.sound
 
 
@@ -122,6 +123,68 @@ def test_every_wrong_box_is_found_and_the_rest_is_still_counted(tmp_path: Path) 
     assert "outside.png: dog (28, 8, 48, 12) reaches out of the picture, which is 40×20" in outside
     assert "twice.png: cat is there twice, boxes 1 and 3" in twice
     json.dumps(report.to_dict())
+
+
+def test_texts_without_a_picture_and_pictures_without_any_text_are_problems(
+    tmp_path: Path,
+) -> None:
+    root = yolo(tmp_path, train_a="0 0.5 0.5 0.2 0.2\n", train_b="", val_c="")
+    (root / "images" / "train" / "b.png").unlink()
+    (root / "labels" / "train" / "sub").mkdir()
+    (root / "labels" / "train" / "sub" / "d.txt").write_text("")
+    (root / "labels" / "train" / "classes.txt").write_text("cat\ndog\n")  # of LabelImg
+    (root / "labels" / "val" / "c.txt").unlink()
+    report = check_data(f"yolo:{root}")
+    train, val = report.splits
+    lonely, deep = train.unreadable
+    assert lonely == (
+        f"{root / 'labels/train/b.txt'}: there is no picture {root / 'images/train/b.*'}; "
+        "add it, or remove the text"
+    )
+    assert "sub/d.txt: there is no picture" in deep
+    (none,) = val.unreadable
+    assert none == (
+        f"{root / 'labels/val'}: none of the 1 pictures has a text file; looked for "
+        f"{root / 'labels/val/c.txt'} and its like"
+    )
+    assert not report.sound
+
+
+def test_texts_beside_the_pictures_and_of_other_splits_are_no_problem(tmp_path: Path) -> None:
+    root = yolo(tmp_path, train_a="0 0.5 0.5 0.2 0.2\n", train_b="")
+    (root / "images" / "train").rename(root / "pool")
+    for text in (root / "labels" / "train").iterdir():
+        text.rename(root / "pool" / text.name)
+    (root / "pool" / "readme.txt").write_text("mine")
+    (root / "a.txt").write_text("pool/a.png\n")
+    (root / "b.txt").write_text("pool/b.png\n")
+    (root / "images").rmdir()
+    (root / "data.yaml").write_text("names: [cat, dog]\ntrain: a.txt\nval: b.txt\n")
+    report = check_data(f"yolo:{root}")
+    assert [split.unreadable for split in report.splits] == [[], []]
+    assert report.sound
+
+
+def test_a_box_wholly_outside_of_its_picture_is_a_problem(tmp_path: Path) -> None:
+    boxes = ([40, 5, 3, 3], [-9, 1, 9, 4], [39, 1, 9, 4], [1, 1, 2, 2], [1])
+    coco = {
+        "categories": [{"id": 1, "name": "cat"}],
+        "images": [{"id": 1, "file_name": "a.png"}],
+        "annotations": [
+            {"id": i, "image_id": 1, "category_id": 1, "bbox": box} for i, box in enumerate(boxes)
+        ],
+    }
+    PIL.Image.fromarray(np.zeros((20, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "instances_train.json").write_text(json.dumps(coco))
+    report = check_data(f"coco:{tmp_path}")
+    (split,) = report.splits
+    bad, right, left = split.unreadable
+    assert "instances_train.json, annotation 4: bbox is [1]" in bad
+    assert "a.png: cat (40, 5, 43, 8) lies outside of the picture, which is 40×20" in right
+    assert "a.png: cat (-9, 1, 0, 5) lies outside" in left
+    (note,) = split.notes
+    assert "a.png: cat (39, 1, 48, 5) reaches out of the picture" in note
+    assert not report.sound
 
 
 def test_odd_boxes_alone_are_no_problem(tmp_path: Path) -> None:

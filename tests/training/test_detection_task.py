@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from litescene.core import RecipeError
+from litescene.core import DataError, RecipeError
 from litescene.data.detection import open_detection
 from litescene.training import load_model
 from litescene.training.loop import Trainer
@@ -129,6 +129,56 @@ def test_two_validation_sources_of_one_name_are_refused(shapes: Path, tmp_path: 
     shutil.copytree(shapes, other)
     with pytest.raises(RecipeError, match=r"val lists two sources of one name \(shapes, shapes\)"):
         make_task(shapes, val=[f"coco:{shapes}", f"coco:{other}"])
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize("crowds", [False, True])
+def test_a_split_without_an_object_is_refused_before_the_training(
+    shapes: Path, split: str, crowds: bool
+) -> None:
+    path = shapes / "annotations" / f"{split}.json"
+    plain = json.loads(path.read_text())
+    entries = [{**entry, "iscrowd": 1} for entry in plain["annotations"]]
+    path.write_text(json.dumps({**plain, "annotations": entries if crowds else []}))
+    count = len(plain["images"])
+    said = rf"\[detection\]: coco:.*shapes, split {split}: none of {count} pictures has a box"
+    with pytest.raises(DataError, match=said):
+        make_task(shapes)
+
+
+def test_a_table_of_boxes_without_splits_is_split_by_name(tmp_path: Path) -> None:
+    lines = ["image,xmin,ymin,xmax,ymax,class"]
+    (tmp_path / "mine" / "images").mkdir(parents=True)
+    for i in range(12):
+        cv2.imwrite(str(tmp_path / f"mine/images/{i}.png"), np.full((64, 80, 3), 9 * i, np.uint8))
+        lines.append(f"{i}.png,10,10,40,50,cup")
+    (tmp_path / "mine" / "boxes.csv").write_text("\n".join(lines))
+    spec = f"boxcsv:{tmp_path / 'mine'}"
+    task = make_task(tmp_path, train=[{"data": spec}], val=[spec])
+    assert task.taxonomy.names == ("cup",)
+    train, val = ([s.picture for s in data.samples] for data in (*task.mix.sources, *task.val))
+    assert len({*train, *val}) == len(train) + len(val) == 12
+    assert len(next(task.batches(0, 0, 1)).targets) > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"scale": [1.5, 0.5]}, "scale: .*expected 0 < low <= high"),
+        ({"scale": [0.0, 0.5]}, "scale: .*expected 0 < low <= high"),
+        ({"scale": [0.5, float("nan")]}, "scale: .*expected 0 < low <= high"),
+        ({"scale": [0.5, float("inf")]}, "scale: .*expected 0 < low <= high"),
+        ({"hsv": [0.1, -0.1, 0.1]}, "hsv.1: .*greater than or equal to 0"),
+        ({"hsv": [0.1, 0.1, 2.0]}, "hsv.2: .*less than or equal to 1"),
+        ({"hsv": [0.1, 0.1, float("nan")]}, "hsv.2: "),
+    ],
+)
+def test_ranges_that_cannot_be_drawn_from_are_refused(
+    shapes: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=rf"\[detection\]: {message}") as error:
+        make_task(shapes, **settings)
+    assert "\n" not in str(error.value)
 
 
 def test_stages_set_the_size_of_the_pictures(shapes: Path) -> None:

@@ -136,7 +136,8 @@ def _layers(name: str, as_json: bool) -> None:
     if not installed("torch"):
         raise MissingExtraError("counting the layers of a network", "train")
     from litescene.export import profile
-    from litescene.models import create_bare, variant
+    from litescene.models import variant
+    from litescene.models.registry import create_bare
 
     facts, network = variant(name), create_bare(name)
     frames = getattr(network, "clip_frames", 0)

@@ -90,7 +90,8 @@ def _counted(
     import torch
 
     from litescene.export import profile
-    from litescene.models import create_bare, pools_of, replace_pools, variant
+    from litescene.models import pools_of, replace_pools, variant
+    from litescene.models.registry import create_bare
 
     counted: dict[str, dict[str, Any]] = {}
     with progress("counting") as report:

@@ -9,9 +9,10 @@
 | penn | Penn-Fudan: `Annotation/` and `PNGImages/` |
 | camvid-boxes | boxes made from CamVid's index labels |
 
-Splits are `all`, `train`, `val` and `test`. Where a format has no splits of its own, the list
+Splits are `all`, `train`, `val` and `test`. Where a set has no splits of its own, the list
 `splits/<folder>_val.txt` of this package fixes them: by time for frames of one drive, by a seeded
-hash of the file name otherwise.
+hash of the file name otherwise. Where there is no such list either, the names of the pictures say
+what is train and what is val, as those of pictures in folders of classes do (`named_split`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 
 from litescene.core import DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
+from litescene.data.classification import named_split
 from litescene.data.detection_camvid import read_camvid_boxes
 from litescene.data.detection_classes import map_to_taxonomy, own_taxonomy
 from litescene.data.detection_coco import read_coco
@@ -42,6 +44,8 @@ _READERS: dict[str, Callable[[Path, str, Flaws], Annotations]] = {
 }
 FORMATS = tuple(_READERS)
 SPLITS = ("all", "train", "val", "test")
+FIRST = 3
+"""As many flaws are named where a whole set cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,13 @@ def open_detection(
     annotations = _fixed_split(_READERS[name](root, split, flaws), name, root, split)
     if not annotations.pictures:
         raise DataError(f"{root}: split '{split}' has no pictures in the {name} layout")
+    if not annotations.classes:
+        found: list[str] = []
+        if flaws is None:  # what was left out without a word is why
+            _READERS[name](root, split, found)
+        count = len(annotations.pictures)
+        said = f"{root}: no usable box of any class in the {count} pictures of split '{split}'"
+        raise DataError("; ".join([said, *found[:FIRST]]))
     source = _source_of(root.resolve())
     target = taxonomy or own_taxonomy(annotations, source)
     samples = map_to_taxonomy(annotations, target, source)
@@ -100,15 +111,25 @@ def validation_stems(folder: str) -> frozenset[str] | None:
 def _fixed_split(annotations: Annotations, name: str, root: Path, split: str) -> Annotations:
     if split == "all" or _has_own_splits(name, root, split):
         return annotations
-    folder = (root.parent if root.is_file() else root.resolve()).name
-    stems = None if split == "test" else validation_stems(folder)
-    if stems is None:
+    if split == "test":
         raise AbsentSplitError(
-            f"{root}: this {name} data has no split '{split}' and litescene has no list for "
-            f"'{folder}'; use split 'all'"
+            f"{root}: this {name} data has no split 'test'; its splits are all, train, val"
         )
-    wanted = [p for p in annotations.pictures if (p.picture.stem in stems) == (split == "val")]
+    stems = validation_stems((root.parent if root.is_file() else root.resolve()).name)
+    wanted = [p for p in annotations.pictures if _split_of(p.picture, stems) == split]
+    if annotations.pictures and not wanted:
+        raise AbsentSplitError(
+            f"{root}: none of its {len(annotations.pictures)} pictures is in split '{split}' by "
+            "its name; add pictures, or say yourself which are train and which are val"
+        )
     return replace(annotations, pictures=tuple(wanted))
+
+
+def _split_of(picture: Path, validation: frozenset[str] | None) -> str:
+    """By the list of a known set, else by the hash of the picture's folder and name."""
+    if validation is None:
+        return named_split(picture.parent.name, picture.name)
+    return "val" if picture.stem in validation else "train"
 
 
 def _has_own_splits(name: str, root: Path, split: str) -> bool:

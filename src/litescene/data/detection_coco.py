@@ -6,6 +6,8 @@ These lie in `images/`, `images/<split>/` or `<split>/`, as `val2017/`, or next 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from litescene.data.detection_records import (
     read_text,
 )
 
+_Row = tuple[str, float, float, float, float, bool]
 _OBJECTS = "instances_"
 """How the names of the official files with boxes begin."""
 
@@ -37,11 +40,16 @@ def read_coco(root: Path, split: str, flaws: Flaws = None) -> Annotations:
         plain = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(plain, dict):
+        raise DataError(
+            f"{path}: not a COCO detection file: its root is a {type(plain).__name__}; expected an "
+            "object with 'images', 'categories' and 'annotations'"
+        )
     try:
         return _parse(path, plain, flaws)
     except KeyError as error:
         raise DataError(f"{path}: not a COCO detection file: {error} is missing") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise DataError(f"{path}: not a COCO detection file: {error}") from error
 
 
@@ -62,26 +70,65 @@ def _file_of_split(root: Path, split: str) -> Path:
 
 
 def _parse(path: Path, plain: dict[str, Any], flaws: Flaws) -> Annotations:
-    names = {c["id"]: str(c["name"]) for c in plain["categories"]}
-    by_picture: dict[Any, list[dict[str, Any]]] = {p["id"]: [] for p in plain["images"]}
+    names = _names(path, plain["categories"])
+    by_picture: dict[Any, list[_Row]] = {p["id"]: [] for p in plain["images"]}
     for entry in plain["annotations"]:
-        if entry["image_id"] not in by_picture or entry["category_id"] not in names:
-            said = (
-                f"{path}: annotation {entry.get('id')} names picture {entry['image_id']} and "
-                f"category {entry['category_id']}; one of them is not in the file"
-            )
+        try:
+            row = _row(path, entry, names, by_picture)
+        except DataError as error:
             if flaws is None:
-                raise DataError(said)
-            flaws.append(said)
-            continue
-        by_picture[entry["image_id"]].append(entry)
+                raise
+            flaws.append(str(error))
+        else:
+            by_picture[entry["image_id"]].append(row)
     folder = _picture_folder(path, [p["file_name"] for p in plain["images"]])
 
     def read(picture: dict[str, Any]) -> Annotated:
-        return _picture(path, folder, picture, by_picture[picture["id"]], names, flaws)
+        where = f"{path}, picture {picture['file_name']}"
+        file = find_picture(folder, picture["file_name"], where)
+        return annotated(file, by_picture[picture["id"]], where, flaws)
 
     pictures = [one for _, one in read_each(plain["images"], read, flaws)]
     return Annotations(tuple(pictures), tuple(names.values()))
+
+
+def _names(path: Path, categories: list[dict[str, Any]]) -> dict[Any, str]:
+    """The class names by their ids; a `DataError` where an id or a name is not the only one."""
+    names: dict[Any, str] = {}
+    for category in categories:
+        key, name = category["id"], str(category["name"])
+        if key in names:
+            raise DataError(f"{path}: two categories have the id {key}; give each its own")
+        other = next((k for k, known in names.items() if known == name), None)
+        if other is not None:
+            raise DataError(
+                f"{path}: categories {other} and {key} are both called '{name}'; give each a name "
+                "of its own"
+            )
+        names[key] = name
+    return names
+
+
+def _row(
+    path: Path, entry: dict[str, Any], names: dict[Any, str], pictures: Container[Any]
+) -> _Row:
+    """One annotation as name, corners and crowd; a `DataError` names the annotation."""
+    picture, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
+    if picture not in pictures or category not in names:
+        raise DataError(
+            f"{path}: annotation {entry.get('id')} names picture {picture} and category "
+            f"{category}; one of them is not in the file"
+        )
+    try:
+        x, y, w, h = (float(v) for v in (box if isinstance(box, list) else ()))
+    except (TypeError, ValueError, OverflowError):
+        x = y = w = h = math.nan
+    if not math.isfinite(x + y + w + h):
+        raise DataError(
+            f"{path}, annotation {entry.get('id')}: bbox is {json.dumps(box)}; expected a bbox of "
+            "four finite numbers (x, y, width, height)"
+        )
+    return names[category], x, y, x + w, y + h, bool(entry.get("iscrowd", 0))
 
 
 def _picture_folder(path: Path, names: list[str]) -> Path:
@@ -91,20 +138,3 @@ def _picture_folder(path: Path, names: list[str]) -> Path:
     known = (root / "images", root / "images" / split, root / split, root)
     folders = [folder for folder in known if folder.is_dir()]
     return next((f for f in folders for name in names[:1] if (f / name).exists()), folders[0])
-
-
-def _picture(
-    path: Path,
-    folder: Path,
-    picture: dict[str, Any],
-    entries: list[dict[str, Any]],
-    names: dict[Any, str],
-    flaws: Flaws,
-) -> Annotated:
-    where = f"{path}, picture {picture['file_name']}"
-    rows = []
-    for entry in entries:
-        x, y, w, h = (float(v) for v in entry["bbox"])
-        crowd = bool(entry.get("iscrowd", 0))
-        rows.append((names[entry["category_id"]], x, y, x + w, y + h, crowd))
-    return annotated(find_picture(folder, picture["file_name"], where), rows, where, flaws)

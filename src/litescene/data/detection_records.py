@@ -85,15 +85,17 @@ def annotated(
     """Build a record from rows (name, x1, y1, x2, y2, crowd).
 
     Boxes without area, which published sets do contain, hold no object and are left out, and noted
-    among the flaws. Corners in the wrong order are a `DataError` whose message begins with `where`.
+    among the flaws. Corners in the wrong order, and coordinates that are not finite numbers, are a
+    `DataError` whose message begins with `where`.
     """
     boxes = np.array([row[1:5] for row in rows], np.float64).reshape(-1, 4)
-    bad = np.flatnonzero((boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1]))
+    # Written so that NaN, which is neither smaller nor larger than anything, is not finite.
+    finite = np.all(np.abs(boxes) <= np.finfo(np.float32).max, axis=1)
+    bad = np.flatnonzero(~finite | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1]))
     if len(bad):
         box = ", ".join(f"{v:g}" for v in boxes[bad[0]])
-        raise DataError(
-            f"{where}: box {bad[0] + 1} is ({box}); expected x1 < x2 and y1 < y2 in pixels"
-        )
+        expected = "x1 < x2 and y1 < y2 in pixels" if finite[bad[0]] else "four finite numbers"
+        raise DataError(f"{where}: box {bad[0] + 1} is ({box}); expected {expected}")
     if flaws is not None:
         flat = (boxes[:, 2] == boxes[:, 0]) | (boxes[:, 3] == boxes[:, 1])
         for i in np.flatnonzero(flat).tolist():
@@ -108,7 +110,7 @@ def annotated(
 def read_text(path: Path) -> str:
     """The text of an annotation file; a `DataError` if it is missing or no text."""
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise DataError(f"there is no annotation file {path}") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -40,9 +40,12 @@ def read_box_csv(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     if not folder.is_dir():
         raise DataError(f"{path}: expected the pictures in a folder {folder}")
     rows: dict[Path, list[tuple[str, float, float, float, float, bool]]] = {}
-    for index, cells in enumerate(reader, start=2):
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        where = f"{path}, line {reader.line_num}"
         try:
-            picture, row = _table_row(cells, len(header), folder, f"{path}, line {index}")
+            picture, row = _table_row(cells, len(header), folder, where)
         except DataError as error:
             if flaws is None:
                 raise
@@ -66,6 +69,8 @@ def _table_row(
         raise DataError(f"{where}: expected {columns} columns, found {len(cells)}")
     x1, y1, x2, y2 = (number(cell, where, "a number of pixels") for cell in cells[1:5])
     name = cells[5].strip() if len(cells) > 5 else "car"
+    if not name:
+        raise DataError(f"{where}: the class is empty; expected a name")
     picture = find_picture(folder, os.path.normpath(cells[0].strip()), where)
     return picture, (name, x1, y1, x2, y2, False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import glob
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -21,16 +21,18 @@ from litescene.data.detection_records import (
     read_each,
     read_text,
 )
+from litescene.data.yolo_config import SPLITS, YoloConfig
 from litescene.media.pictures import PICTURE_SUFFIXES
 
 _ORIENTATION = PIL.ExifTags.Base.Orientation
 _QUARTER_TURNS = (5, 6, 7, 8)
 """EXIF orientations whose pictures lie on their side in the file."""
 
+_LISTS_OF_CLASSES = ("classes.txt", "labels.txt")
+"""Names of texts that annotation tools write beside the labels."""
+
 POLYGON_COLUMNS = 8
 """Lines with more columns than this are polygons."""
-
-_SPLITS = ("train", "val", "test")
 
 
 def read_yolo(root: Path, split: str, flaws: Flaws = None) -> Annotations:
@@ -40,16 +42,19 @@ def read_yolo(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     without a text file has no objects.
 
     The pictures of a split are those in `images/<split>`, else those of the entry of its name in
-    `data.yaml`; `all` is what lies in `images/` itself, else all entries. An entry is a folder or a
-    list of pictures (`.txt`), relative to the file or to its `path`. The text of a picture lies
-    where its path has `labels` for the last `images`. Class names are the `names` of `data.yaml`,
-    else they are the numbers.
+    `data.yaml`; `all` is what lies in `images/`, but all entries where no picture lies in `images/`
+    itself. An entry is a folder, a list of pictures (`.txt`) or a pattern (`images/*`), or several
+    of them, relative to the file or to its `path`. Folders are read with those inside of them. The
+    text of a picture lies where its path has `labels` for the last `images`. Class names are the
+    `names` of `data.yaml`, else they are the numbers.
     """
     file = root if root.suffix in (".yaml", ".yml") else root / "data.yaml"
-    config = _Config(file)
+    config = YoloConfig(file)
     pictures = _pictures(file.parent, config, split)
     read = partial(_picture, names=config.names, flaws=flaws)
     found = [one for _, one in read_each(pictures, read, flaws)]
+    if flaws is not None:
+        flaws += _strays(pictures)
     classes = config.names or sorted({name for one in found for name in one.names}, key=int)
     return Annotations(tuple(found), tuple(classes))
 
@@ -57,93 +62,73 @@ def read_yolo(root: Path, split: str, flaws: Flaws = None) -> Annotations:
 def has_yolo_split(root: Path, split: str) -> bool:
     """Whether the set itself says which pictures belong to a split."""
     file = root if root.suffix in (".yaml", ".yml") else root / "data.yaml"
-    return (file.parent / "images" / split).is_dir() or bool(_Config(file).entries(split))
+    return (file.parent / "images" / split).is_dir() or bool(YoloConfig(file).entries(split))
 
 
-class _Config:
-    """What is read of a `data.yaml`, which need not be there: class names and paths.
-
-    Of other keys, such as a script that downloads the pictures, nothing is read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._text = read_text(path) if path.exists() else ""
-        self.names = self._names() if self._text else []
-        count = self._value("nc")
-        if count and self.names and count[1] != str(len(self.names)):
-            raise DataError(
-                f"{path}, line {count[0]}: nc is {count[1]}, and there are {len(self.names)} names"
-            )
-
-    def entries(self, split: str) -> list[tuple[str, str]]:
-        """Paths of a split, each with the place that names it."""
-        if split == "all":
-            return [entry for one in _SPLITS for entry in self.entries(one)]
-        found = self._value(split)
-        if found is None:
-            return []
-        line, value = found
-        values = value.strip("[]").split(",") if value.startswith("[") else [value]
-        return [(f"{self.path}, line {line}", v.strip().strip("'\"")) for v in values if v.strip()]
-
-    @property
-    def folder(self) -> Path:
-        """What the paths are relative to."""
-        found = self._value("path")
-        return self.path.parent / (found[1].strip("'\"") if found else "")
-
-    def _value(self, key: str) -> tuple[int, str] | None:
-        """Line and value of `key: value` at the top level, if it has one."""
-        for index, line in enumerate(self._text.splitlines(), start=1):
-            found = re.match(rf"{key}:\s+([^#]*)", line)
-            if found and found[1].strip():
-                return index, found[1].strip()
-        return None
-
-    def _names(self) -> list[str]:
-        """A list in brackets, or one line per name (`- car` or `2: car`)."""
-        inline = re.search(r"^names:\s*\[(.*?)\]", self._text, re.MULTILINE | re.DOTALL)
-        if inline:
-            return [part.strip().strip("'\"") for part in inline[1].split(",") if part.strip()]
-        pattern = r"^names:[^\S\n]*(?:#.*)?\n((?:\s*(?:-|\d+:).*\n?)+)"
-        block = re.search(pattern, self._text, re.MULTILINE)
-        if block is None:
-            raise DataError(f"{self.path}: expected 'names:' with a list of class names")
-        lines = [re.sub(r"\s+#.*", "", line) for line in block[1].splitlines() if line.strip()]
-        return [re.sub(r"^\s*(?:-|\d+:)\s*", "", line).strip().strip("'\"") for line in lines]
-
-
-def _pictures(root: Path, config: _Config, split: str) -> list[Path]:
+def _pictures(root: Path, config: YoloConfig, split: str) -> list[Path]:
     """The pictures of a split, in order of their paths."""
     images = root / "images"
     if split != "all" and (images / split).is_dir():
         return _listed(images / split)
     entries = config.entries(split)
-    if entries and not (split == "all" and images.is_dir() and _listed(images)):
+    if entries and not (split == "all" and images.is_dir() and _holds_pictures(images)):
         return sorted({p for where, value in entries for p in _of_entry(config, where, value)})
+    said = f" (nor has {config.path.name} an entry '{split}')" if config.path.exists() else ""
+    if split != "all" and (config.entries("all") or _split_folders(images)):
+        raise AbsentSplitError(
+            f"{root}: it has no split '{split}': there is no folder {images / split}{said}"
+        )
     if not images.is_dir() or not (root / "labels").is_dir():
-        said = f" (nor has {config.path.name} an entry '{split}')" if config.path.exists() else ""
-        kind = AbsentSplitError if config.path.exists() and config.entries("all") else DataError
-        raise kind(f"{root}: expected folders images and labels{said}")
+        raise DataError(f"{root}: expected folders images and labels{said}")
     return _listed(images)
 
 
+def _split_folders(images: Path) -> bool:
+    """Whether there are folders such as `train`, `val2017` or `valid`: then the set is split."""
+    found = [p.name for p in images.iterdir() if p.is_dir()] if images.is_dir() else []
+    return any(name.startswith(SPLITS) for name in found)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(_is_picture(p) for p in folder.iterdir())
+
+
 def _listed(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+    """The pictures of a folder and of the folders inside of it."""
+    return sorted(p for p in folder.rglob("*") if _is_picture(p))
 
 
-def _of_entry(config: _Config, where: str, value: str) -> Iterator[Path]:
-    """The pictures of a folder or a list that `data.yaml` names."""
+def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
+    """The pictures of a folder, a list or a pattern that `data.yaml` names."""
     # Copies of sets that were exported elsewhere begin with ../, and lie beside the file.
-    tried = [config.folder / value, config.path.parent / value.removeprefix("../")]
-    source = next((path for path in tried if path.exists()), None)
+    tried = [(config.folder, value), (config.path.parent, value.removeprefix("../"))]
+    source = next((base / name for base, name in tried if (base / name).exists()), None)
     if source is None:
-        raise DataError(f"{where}: there is no {tried[0]}; expected a folder or list of pictures")
-    if source.is_dir():
+        matching = next((found for one in tried if (found := _matching(*one))), [])
+        if not matching:
+            raise DataError(
+                f"{where}: there is no {config.folder / value}; expected a folder, a list or a "
+                "pattern of pictures"
+            )
+        yield from matching
+    elif source.is_dir():
         inner = source / "images"
-        yield from _listed(inner if inner.is_dir() and not _listed(source) else source)
-        return
+        yield from _listed(inner if inner.is_dir() and not _holds_pictures(source) else source)
+    else:
+        yield from _of_list(config, source)
+
+
+def _matching(base: Path, pattern: str) -> list[Path]:
+    """The pictures that a pattern such as `images/*` stands for, and those in such folders."""
+    found = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]
+    return [p for one in found for p in (_listed(one) if one.is_dir() else [one]) if _is_picture(p)]
+
+
+def _of_list(config: YoloConfig, source: Path) -> Iterator[Path]:
     for index, line in enumerate(read_text(source).splitlines(), start=1):
         if not line.strip():
             continue
@@ -162,6 +147,29 @@ def _labels_of(picture: Path) -> Path:
             parts[i] = "labels"
             break
     return Path(*parts).with_suffix(".txt")
+
+
+def _strays(pictures: list[Path]) -> Iterator[str]:
+    """Texts without a picture, and where the texts were looked for if there is not one."""
+    texts = [_labels_of(picture) for picture in pictures]
+    if texts and not any(text.exists() for text in texts):
+        yield (
+            f"{texts[0].parent}: none of the {len(texts)} pictures has a text file; looked for "
+            f"{texts[0]} and its like"
+        )
+    # Among pictures that lie beside their texts other texts, a list of a split, are no labels.
+    folders = {(a.parent, b.parent) for a, b in zip(pictures, texts, strict=True)}
+    folders = {(images, labels) for images, labels in folders if images != labels}
+    known = {path.with_suffix("") for images, _ in folders for path in _listed(images)}
+    without = {
+        text: images / text.relative_to(labels).with_suffix("")
+        for images, labels in folders
+        for text in labels.rglob("*.txt")
+        if text.name not in _LISTS_OF_CLASSES
+    }
+    for text, picture in sorted(without.items()):
+        if picture not in known:
+            yield f"{text}: there is no picture {picture}.*; add it, or remove the text"
 
 
 def _picture(picture: Path, names: list[str], flaws: Flaws) -> Annotated:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from litescene.core import DataError, Image, SourceError, Taxonomy
 from litescene.core.errors import AbsentSplitError
@@ -24,6 +25,9 @@ EDGE = 1.0
 """Pixels by which a box may reach out of its picture: some sets count pixels from 1."""
 SAME = 0.95
 """Boxes of one class that overlap more than this are one object, annotated twice."""
+
+LISTED = 10
+"""As many flaws are named where a split cannot be used at all."""
 
 FORMATS = (
     *segmentation.FORMATS,
@@ -41,8 +45,9 @@ class SplitReport:
 
     `sizes` counts pictures per "width×height"; `classes` counts pixels (segmentation), boxes
     (detection) or files (classification) per class, frames of restoration have none; `void` pixels
-    without a class; `unreadable` names what failed and why; `notes` say what can be read and is
-    odd: boxes without area, outside of their picture, or twice.
+    without a class; `unreadable` names what failed and why, and boxes outside of their picture;
+    `notes` say what can be read and is odd: boxes without area, reaching out of their picture, or
+    there twice.
     """
 
     split: str
@@ -186,7 +191,8 @@ def _boxes(spec: str, split: str, watch: _Watch) -> SplitReport:
     except AbsentSplitError:
         raise
     except DataError as error:
-        raise DataError("; ".join(map(str, [error, *flaws]))) from error
+        more = [f"and {len(flaws) - LISTED} more"] if len(flaws) > LISTED else []
+        raise DataError("; ".join([str(error), *flaws[:LISTED], *more])) from error
     report = SplitReport(split, len(data), classes=dict.fromkeys(data.taxonomy.names, 0))
     # What is left out is odd, what a reader cannot make sense of is wrong.
     report.notes = watch.new([flaw for flaw in flaws if flaw.endswith(LEFT_OUT)])
@@ -200,20 +206,42 @@ def _boxes(spec: str, split: str, watch: _Watch) -> SplitReport:
         report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
         for c in sample.classes:
             report.classes[data.taxonomy.names[int(c)]] += 1
+        outside = _boxes_outside(sample, image, data.taxonomy)
         odd = _odd_boxes(sample, image, data.taxonomy)
+        report.unreadable += outside
         report.notes += odd
         watch.picture(split, sample.picture.name, image)
-        shown = partial(boxed, sample.picture.name, image, sample, data.taxonomy, odd)
+        shown = partial(boxed, sample.picture.name, image, sample, data.taxonomy, outside + odd)
         watch.show(split, index, len(data), shown)
         watch.done(index + 1, len(data))
     return report
+
+
+def _outside(sample: DetectionSample, image: Image) -> NDArray[np.bool_]:
+    """Which boxes have not one pixel in common with their picture, n bool."""
+    far = sample.boxes[:, :2] >= np.array(image.shape[1::-1])
+    return np.asarray((far | (sample.boxes[:, 2:] <= 0)).any(axis=1))
+
+
+def _boxes_outside(sample: DetectionSample, image: Image, taxonomy: Taxonomy) -> list[str]:
+    """Boxes that lie wholly outside: of another picture, or in other units."""
+    height, width = image.shape[:2]
+    found = []
+    for i in np.flatnonzero(_outside(sample, image)).tolist():
+        box = ", ".join(f"{v:g}" for v in sample.boxes[i])
+        name = taxonomy.names[int(sample.classes[i])]
+        found.append(
+            f"{sample.picture}: {name} ({box}) lies outside of the picture, which is "
+            f"{width}×{height}"
+        )
+    return found
 
 
 def _odd_boxes(sample: DetectionSample, image: Image, taxonomy: Taxonomy) -> list[str]:
     """Boxes that reach out of their picture, and those that are there twice."""
     height, width = image.shape[:2]
     slack = np.array([-EDGE, -EDGE, width + EDGE, height + EDGE])
-    outside = ((sample.boxes - slack) * [1, 1, -1, -1] < 0).any(axis=1)
+    outside = ((sample.boxes - slack) * [1, 1, -1, -1] < 0).any(axis=1) & ~_outside(sample, image)
     found = []
     for i in np.flatnonzero(outside).tolist():
         box = ", ".join(f"{v:g}" for v in sample.boxes[i])

@@ -35,7 +35,7 @@ from litescene.export.graph import to_onnx
 from litescene.export.onnx_export import contract_of
 from litescene.export.parity import draw_picture, fit
 from litescene.export.profile import Profile, profile
-from litescene.models import create_bare
+from litescene.models.registry import create_bare
 from litescene.models.spec import input_spec_of
 from litescene.runtime.benchmark import Measurement, Spread
 from litescene.runtime.bundle import Bundle, write_metadata

@@ -13,6 +13,7 @@ from typing import Any
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _KEY = re.compile(r"""("[^"]*"|'[^']*'|[^\s\[\]{},&*!|>'"#][^:]*?)\s*:(?:\s+(.*)|)""", re.DOTALL)
+_QUOTED = re.compile(r""""([^"]*)"|'((?:[^']|'')*)'""")
 _TAG = re.compile(r"!!?[\w\-/.:]*\s*")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -149,10 +150,10 @@ def _flow(text: str, number: int) -> tuple[Any, str]:
     if text[:1] == "{":
         return _flow_map(text[1:], number)
     if text[:1] in ('"', "'"):
-        end = text.find(text[0], 1)
-        if end < 0:
+        quoted = _QUOTED.match(text)
+        if quoted is None:
             raise ValueError(f"line {number}: a quote is never closed")
-        return text[1:end], text[end + 1 :]
+        return quoted[1] or (quoted[2] or "").replace("''", "'"), text[quoted.end() :]
     return _scalar(text.strip()), ""
 
 
@@ -176,7 +177,10 @@ def _flow_map(text: str, number: int) -> tuple[dict[str, Any], str]:
         key, colon, text = text.partition(":")
         if not colon:
             raise ValueError(f"line {number}: expected 'key: value' inside braces")
-        result[key.strip().strip("\"'")], text = _flow_item(text, number, ",}")
+        key = key.strip().strip("\"'")
+        if key in result:
+            raise ValueError(f"line {number}: '{key}' is given twice")
+        result[key], text = _flow_item(text, number, ",}")
         text = _separator(text, "}", number)
 
 

@@ -2,21 +2,13 @@
 
 from litescene.models import classification, detection, restoration, segmentation
 from litescene.models.pooling import pools_of, replace_pools
-from litescene.models.registry import (
-    Variant,
-    create_bare,
-    create_model,
-    list_models,
-    register,
-    variant,
-)
+from litescene.models.registry import Variant, create_model, list_models, register, variant
 from litescene.models.spec import InputSpec
 
 __all__ = [
     "InputSpec",
     "Variant",
     "classification",
-    "create_bare",
     "create_model",
     "detection",
     "list_models",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from litescene.core import (
     STREET_OBJECTS,
+    DataError,
     Detections,
     Image,
     RecipeError,
@@ -69,6 +70,16 @@ class SizeStage(StageSection):
         return self
 
 
+def _range(given: tuple[float, float]) -> tuple[float, float]:
+    low, high = given
+    if not 0 < low <= high < math.inf:
+        raise ValueError("expected 0 < low <= high")
+    return given
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class DetectionSettings(Section):
     """The table `[detection]` of a recipe."""
 
@@ -82,11 +93,13 @@ class DetectionSettings(Section):
     stages: Annotated[list[SizeStage], AfterValidator(in_order)]
     size: int = Field(ge=64, multiple_of=32)
     """Side of the square that pictures are fitted into for evaluation and use."""
-    scale: tuple[float, float] = (0.5, 1.5)
+    scale: Annotated[tuple[float, float], AfterValidator(_range)] = (0.5, 1.5)
+    """Least and largest size of a picture in a mosaic, relative to the training size."""
     anchors: Literal["network", "auto"] = "network"
     """The network's own, or fitted to the training boxes where its own meet too few of them."""
     flip: float = Field(0.5, ge=0, le=1)
-    hsv: tuple[float, float, float] = (0.015, 0.7, 0.4)
+    hsv: tuple[_Share, _Share, _Share] = (0.015, 0.7, 0.4)
+    """Hue, saturation and value change by at most these shares, either way."""
     turn: float = Field(0.0, ge=0, le=180)
     """Pictures are turned by at most so many degrees, either way."""
     shear: float = Field(0.0, ge=0, le=45)
@@ -134,6 +147,16 @@ def collate(pictures: Sequence[TrainingPicture], device: torch.device) -> Detect
     return DetectionBatch(images.permute(0, 3, 1, 2).float() / 255, targets, known)
 
 
+def _require_objects(specs: Sequence[str], split: str, *data: DetectionData) -> None:
+    """Refuse sources in which together there is nothing to learn or to measure."""
+    samples = [sample for one in data for sample in one.samples]
+    if all(sample.crowd.all() for sample in samples):
+        raise DataError(
+            f"[detection]: {', '.join(specs)}, split {split}: none of {len(samples)} pictures has "
+            "a box of an object (crowd regions are none); see litescene doctor --data"
+        )
+
+
 class DetectionTask:
     """Trains and evaluates anchor detectors; metric: AP50, the mean over the val sources."""
 
@@ -151,6 +174,9 @@ class DetectionTask:
         sources = [open_detection(source.data, "train", target) for source in s.train]
         self.taxonomy = sources[0].taxonomy
         self.val = [open_detection(spec, "val", self.taxonomy) for spec in s.val]
+        _require_objects([source.data for source in s.train], "train", *sources)
+        for spec, data in zip(s.val, self.val, strict=True):
+            _require_objects([spec], "val", data)
         names = [data.samples[0].source for data in self.val]
         if len(set(names)) < len(names):
             raise RecipeError(
