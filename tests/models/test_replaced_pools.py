@@ -76,6 +76,18 @@ def test_every_network_that_pools_can_pool_otherwise(name: str) -> None:
     assert all(torch.equal(value, state[key]) for key, value in before.items())
 
 
+@pytest.mark.parametrize("pooling", ["max", "average"])
+def test_the_interpolation_network_pools_otherwise_where_it_does_not_unpool(pooling: str) -> None:
+    network = create_model("unet_interpolation", upsampling="bilinear", pooling=pooling).eval()
+    assert len(pools_of(network)) == 3
+    x = torch.rand(1, 6, 32, 48)
+    with torch.inference_mode():
+        before = network(x)
+        after = replace_pools(network, "em")(x)
+    assert before.shape == after.shape
+    assert not torch.equal(before, after)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in list_models() if name not in WITHOUT])
 def test_every_parameter_still_gets_a_gradient(name: str) -> None:

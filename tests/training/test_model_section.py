@@ -87,6 +87,15 @@ def test_a_pooling_that_does_not_fit_is_named(
         build_network(pooled(name, pool, **options), 11)
 
 
+def test_a_network_that_pools_if_asked_to_names_its_option() -> None:
+    plain = {"name": "x", "task": "classification", "epochs": 1, "batch_size": 1}
+    section = {"name": "resnet3d_18", "pool": "adapool"}
+    with pytest.raises(RecipeError, match=r"no pooling.*option for that is model\.options\.stem_p"):
+        build_network(recipe_from_dict({**plain, "model": section}, "test"), 5)
+    section |= {"options": {"stem_pool": True}}
+    build_network(recipe_from_dict({**plain, "model": section}, "test"), 5)
+
+
 def test_options_of_no_pooling_are_refused() -> None:
     plain = {"name": "x", "task": "segmentation", "epochs": 1, "batch_size": 1}
     with pytest.raises(RecipeError, match="pool_options belong to a pool"):

@@ -191,8 +191,11 @@ def _shown(report: Report) -> Callback:
 
 
 def _print_result(trainer: Trainer) -> None:
+    from litescene.training.tasks.base import takes_clips
+
     counters, metric = trainer.counters, trainer.task.metric
     best = trainer.folder.path / "best.safetensors"
     print(f"best {metric} {counters.best:.4f} in epoch {counters.best_epoch}")
     print(best)
-    print(f"next: litescene export {shlex.quote(str(best))} -o model.onnx")
+    if not takes_clips(trainer.network):  # bundles take single pictures
+        print(f"next: litescene export {shlex.quote(str(best))} -o model.onnx")

@@ -50,7 +50,6 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
 from litescene.models.blocks import crop_to, pad_to_multiple
@@ -102,15 +101,15 @@ class Halving(nn.Module):
             raise OperatorError(
                 f"pooling is one of {', '.join(get_args(Pooling))}, not '{pooling}'"
             )
-        self.pooling, self.keeps = pooling, keeps
+        self.keeps = keeps
         self.ada = AdaPool(2, channels=channels) if pooling == "adapool" else None
+        self.pool = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2)}.get(pooling)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Weights | None]:
         """N×C×2h×2w to N×C×h×w."""
-        if self.ada is not None:
-            return ada_pool_by(self.ada, x) if self.keeps else (self.ada(x), None)
-        pool = F.max_pool2d if self.pooling == "max" else F.avg_pool2d
-        return pool(x, 2), None
+        if self.pool is not None:
+            return self.pool(x), None
+        return ada_pool_by(self.ada, x) if self.keeps else (self.ada(x), None)
 
 
 class UNetInterpolation(RestorationNetwork):

@@ -163,7 +163,10 @@ def _replace_pools(network: nn.Module, section: ModelSection) -> None:
     try:
         replace_pools(network, str(section.pool), **section.pool_options)
     except InputError as error:
-        raise RecipeError(f"model.pool = '{section.pool}' in {section.name}: {error}") from error
+        own = [n for n in inspect.signature(variant(section.name).build).parameters if "pool" in n]
+        hint = f"; its own option for that is model.options.{own[0]}" if own else ""
+        said = f"model.pool = '{section.pool}' in {section.name}: {error}{hint}"
+        raise RecipeError(said) from error
 
 
 def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
