@@ -112,6 +112,86 @@ def test_detect_writes_one_line_of_objects_per_frame(
     assert sum(len(line["objects"]) for line in lines) > 0
 
 
+@pytest.fixture
+def of_two_sizes(pictures: Path) -> Path:
+    """Three pictures, the second one of another size and aspect."""
+    whole = PIL.Image.open(pictures / "p1.png")
+    whole.crop((0, 0, 64, 96)).save(pictures / "p1.png")
+    return pictures
+
+
+def test_pictures_of_different_sizes_are_segmented_each_at_its_own(
+    call: Any, of_two_sizes: Path, segmenter_file: Path, place: Path
+) -> None:
+    ended = segment(call, of_two_sizes, segmenter_file, "--out", "o")
+    assert ended.code == 0, ended.err
+    segmenter = litescene.load(segmenter_file, "onnxruntime")
+    for name in ("p0", "p1", "p2"):
+        labels = read_labels(place / f"o/labels/{name}.png")
+        np.testing.assert_array_equal(labels, segmenter(of_two_sizes / f"{name}.png").labels)
+    with open_source(place / "o/overlay.mp4") as video:
+        frames = [frame.image for frame in video]
+    assert [image.shape for image in frames] == [(96, 128, 3)] * 3
+    assert frames[1][:, :24].max() < 30 > frames[1][:, -24:].max(), "black beside the picture"
+    assert frames[1][:, 40:88].mean() > 50
+    summary = json.loads((place / "o/summary.json").read_text())
+    assert (summary["size"], summary["complete"]) == ([128, 96], True)
+
+
+@pytest.mark.parametrize("spec", ["pictures", "pictures/*.png"])
+def test_objects_in_pictures_of_different_sizes_are_in_their_own_pixels(
+    spec: str, call: Any, of_two_sizes: Path, detector_file: Path, place: Path
+) -> None:
+    words = ("detect", spec, "--model", detector_file, "--engine", "onnxruntime", "--out", "o")
+    ended = call(*words, "--format", "coco")
+    assert ended.code == 0, ended.err
+    lines = [json.loads(x) for x in (place / "o/detections.jsonl").read_text().splitlines()]
+    detector = litescene.load(detector_file, "onnxruntime")
+    for line in lines:
+        expected = detector(of_two_sizes / f"{line['name']}.png").to_dict()
+        assert [o["box"] for o in line["objects"]] == [o["box"] for o in expected]
+    assert lines[1]["objects"]
+    whole = json.loads((place / "o/detections_coco.json").read_text())
+    sizes = [(image["width"], image["height"]) for image in whole["images"]]
+    assert sizes == [(128, 96), (64, 96), (128, 96)]
+    with open_source(place / "o/overlay.mp4") as video:
+        assert len(list(video)) == 3
+
+
+def test_tracking_wants_pictures_of_one_size(
+    call: Any, of_two_sizes: Path, detector_file: Path
+) -> None:
+    ended = call("detect", of_two_sizes, "--model", detector_file, "--engine", "onnxruntime",
+                 "--track")  # fmt: skip
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "'p1.png' is 64×96, the frames before it are 128×96" in ended.err
+
+
+def test_coco_names_pictures_by_their_files_and_frames_of_a_video_by_their_numbers(
+    call: Any, pictures: Path, detector_file: Path, place: Path
+) -> None:
+    with VideoWriter(place / "in.mp4", 128, 96, rate=10) as video:
+        for index in range(3):
+            video.write(np.full((96, 128, 3), 90, np.uint8), index / 10)
+    (pictures / "p1.png").rename(pictures / "p1.PNG")
+    (place / "other").mkdir()
+    (place / "other/p2.png").write_bytes((pictures / "p2.png").read_bytes())
+    for source, files, names in (
+        ("pictures", ["p0.png", "p1.PNG", "p2.png"], ["p0", "p1", "p2"]),
+        ("*/p2.png", ["other/p2.png", "pictures/p2.png"], ["p2", "p2_000001"]),
+        ("pictures/p0.png", ["p0.png"], ["p0"]),
+        ("in.mp4", ["000000", "000001", "000002"], ["000000", "000001", "000002"]),
+    ):
+        ended = call("detect", source, "--model", detector_file, "--engine", "onnxruntime",
+                     "--out", "o", "--format", "coco")  # fmt: skip
+        assert ended.code == 0, ended.err
+        stem = "p0_" if source.endswith("p0.png") else ""
+        images = json.loads((place / f"o/{stem}detections_coco.json").read_text())["images"]
+        assert [image["file_name"] for image in images] == files
+        lines = (place / f"o/{stem}detections.jsonl").read_text().splitlines()
+        assert [json.loads(line)["name"] for line in lines] == names
+
+
 def test_tracked_objects_keep_their_ids_in_all_formats(
     call: Any, pictures: Path, detector_file: Path, place: Path
 ) -> None:
@@ -130,23 +210,41 @@ def test_tracked_objects_keep_their_ids_in_all_formats(
     stayed = [boxes[2].get(identity) == box for identity, box in boxes[1].items()]
     assert np.mean(stayed) > 0.9
     whole = json.loads((place / "o/detections_coco.json").read_text())
-    assert [image["file_name"] for image in whole["images"]] == ["p0", "p1", "p2"]
+    assert [image["file_name"] for image in whole["images"]] == ["p0.png", "p1.png", "p2.png"]
     flat = [(line["frame"], o) for line in lines for o in line["objects"]]
     names = {c["id"]: c["name"] for c in whole["categories"]}
     mot = [x.split(",") for x in (place / "o/detections_mot.txt").read_text().splitlines()]
-    assert len(flat) == len(whole["annotations"]) == len(mot) > 3
-    for (frame, o), a, m in zip(flat, whole["annotations"], mot, strict=True):
-        x1, y1, x2, y2 = o["box"]
-        box = [x1, y1, x2 - x1, y2 - y1]
+    assert len(flat) == len(whole["annotations"]) > 3
+    for (frame, o), a in zip(flat, whole["annotations"], strict=True):
         assert (a["image_id"], names[a["category_id"]]) == (frame, o["class"])
-        assert a["bbox"] == pytest.approx(box, abs=0.03)
+        assert a["bbox"] == pytest.approx(sides(o["box"]), abs=0.03)
         assert a.get("track_id", -1) == o["id"]
-        assert int(m[0]) == frame + 1
-        assert int(m[1]) == (o["id"] + 1 if o["id"] >= 0 else -1)
-        assert [float(v) for v in m[2:6]] == pytest.approx(box, abs=0.03)
+    tracked = [(frame, o) for frame, o in flat if o["id"] >= 0]
+    assert len(flat) > len(tracked) == len(mot) > 3, "those without an id are no tracks"
+    for (frame, o), m in zip(tracked, mot, strict=True):
+        assert (int(m[0]), int(m[1])) == (frame + 1, o["id"] + 1)
+        assert [float(v) for v in m[2:6]] == pytest.approx(sides(o["box"]), abs=0.03)
+    assert len({(m[0], m[1]) for m in mot}) == len(mot), "an id comes once in a frame"
     assert call(*words).code == 0
     assert not (place / "o/detections_mot.txt").exists(), "of the time before"
     assert "id" not in (place / "o/detections.jsonl").read_text()
+
+
+def sides(box: list[float]) -> list[float]:
+    """Left, top, width, height of a box x1, y1, x2, y2."""
+    return [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+
+
+def test_untracked_boxes_are_all_in_the_mot_file_with_the_id_of_detections(
+    call: Any, pictures: Path, detector_file: Path, place: Path
+) -> None:
+    ended = call("detect", pictures, "--model", detector_file, "--engine", "onnxruntime",
+                 "--out", "o", "--format", "mot")  # fmt: skip
+    assert ended.code == 0, ended.err
+    lines = [json.loads(x) for x in (place / "o/detections.jsonl").read_text().splitlines()]
+    mot = [x.split(",") for x in (place / "o/detections_mot.txt").read_text().splitlines()]
+    assert len(mot) == sum(len(line["objects"]) for line in lines) > 0
+    assert {m[1] for m in mot} == {"-1"}
 
 
 def test_thresholds_and_suppression_are_the_users(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from litescene.media.fitting import centre_crop
+from litescene.media.fitting import centre_crop, fit_whole
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -44,3 +44,23 @@ def test_pictures_of_any_size_fit(size: tuple[int, int], wanted: tuple[int, int]
 def test_an_aspect_that_is_not_square_is_cut_out_with_its_aspect() -> None:
     seen = centre_crop(ramp(100, 100), (50, 100))
     np.testing.assert_array_equal(seen, ramp(100, 100)[25:75])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "place"),
+    [
+        (20, 40, (40, 40), (slice(10, 30), slice(0, 40))),
+        (40, 20, (40, 40), (slice(0, 40), slice(10, 30))),
+        (80, 40, (40, 40), (slice(0, 40), slice(10, 30))),
+        (10, 10, (40, 41), (slice(0, 40), slice(0, 40))),
+        (40, 41, (40, 41), (slice(0, 40), slice(0, 41))),
+        (1, 900, (40, 41), (slice(19, 20), slice(0, 41))),
+    ],
+)
+def test_a_whole_picture_keeps_its_aspect_and_has_black_around_it(
+    height: int, width: int, size: tuple[int, int], place: tuple[slice, slice]
+) -> None:
+    seen = fit_whole(np.full((height, width, 3), 200, np.uint8), size)
+    expected = np.zeros((*size, 3), np.uint8)
+    expected[place] = 200
+    np.testing.assert_array_equal(seen, expected)

@@ -33,7 +33,7 @@ def test_pictures_come_in_natural_order_with_their_names(tmp_path: Path) -> None
         frames = list(source)
         assert (source.frame_count, source.width, source.height) == (4, 64, 48)
         assert source.rate == pytest.approx(25.0)
-    assert [f.name for f in frames] == ["f1", "f2", "F10", "f100"]
+    assert [f.name for f in frames] == names
     assert [int(f.image[0, 0, 0]) for f in frames] == [0, 1, 2, 3]
     assert [f.time for f in frames] == pytest.approx([0, 0.04, 0.08, 0.12])
 
@@ -92,7 +92,7 @@ def test_a_times_file_may_name_its_pictures(tmp_path: Path) -> None:
     folder = fill(tmp_path / "pictures", ["b.png", "a.png"])
     (folder / "timestamps.txt").write_text("1.5, pictures/a.png\n2.5, pictures/b.png\n")
     frames, _ = read(folder)
-    assert [(f.name, f.time) for f in frames] == [("a", 1.5), ("b", 2.5)]
+    assert [(f.name, f.time) for f in frames] == [("a.png", 1.5), ("b.png", 2.5)]
 
 
 def test_a_times_file_that_is_no_text_is_named(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_corrupt_picture_is_named_and_left_out_and_the_rest_keeps_its_times(
             ]
         assert [f.index for f in frames] == [f.index for f in frames_again] == [0, 1]
         kept = [i for i in range(3) if i != bad]
-        assert [f.name for f in frames] == [str(i) for i in kept]
+        assert [f.name for f in frames] == [f"{i}.png" for i in kept]
         assert [f.time for f in frames] == pytest.approx([i / 25 for i in kept])
 
 
@@ -178,17 +178,49 @@ def test_a_change_of_size_ends_with_an_error_after_the_frames_before(tmp_path: P
     fill(tmp_path, ["0.png", "1.png"])
     cv2.imwrite(str(tmp_path / "2.png"), np.zeros((50, 64, 3), np.uint8))
     taken: list[int] = []
-    with pytest.raises(SourceError, match=r"'2' is 64×50, the frames before it are 64×48"):
+    with pytest.raises(SourceError, match=r"'2\.png' is 64×50, the frames before it are 64×48"):
         taken.extend(frame.index for frame in open_source(tmp_path))
     assert taken == [0, 1]
+
+
+def test_pictures_may_differ_in_size_where_their_reader_says_so(tmp_path: Path) -> None:
+    fill(tmp_path, ["0.png", "1.png"])
+    cv2.imwrite(str(tmp_path / "2.png"), np.zeros((50, 64, 3), np.uint8))
+    for spec in (tmp_path, str(tmp_path / "*.png")):
+        with open_source(spec, any_size=True) as source:
+            sizes = [(frame.width, frame.height) for frame in source]
+            assert sizes == [(64, 48), (64, 48), (64, 50)]
+            assert (source.width, source.height) == (64, 48), "of the first one"
+
+
+def test_names_are_relative_to_the_folder_that_a_glob_says_outright(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fill(tmp_path / name / "deep", ["0.png"])
+    for pattern, names in (
+        ("*/deep/0.png", ["a/deep/0.png", "b/deep/0.png"]),
+        ("a/**/*.png", ["deep/0.png"]),
+        ("b/deep/[0].png", ["0.png"]),
+    ):
+        frames, _ = read(str(tmp_path / pattern))
+        assert [f.name for f in frames] == names
+
+
+def test_names_of_a_glob_in_the_current_folder_are_relative_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "a", ["0.png"])
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("*/0.png", "./*/0.png"):
+        frames, _ = read(pattern)
+        assert [f.name for f in frames] == ["a/0.png"]
 
 
 def test_globs_and_single_pictures_are_sources(tmp_path: Path) -> None:
     fill(tmp_path / "a", ["left_2.png", "left_10.png", "right_2.png"])
     frames, _ = read(str(tmp_path / "*" / "left_*.png"))
-    assert [f.name for f in frames] == ["left_2", "left_10"]
+    assert [f.name for f in frames] == ["a/left_2.png", "a/left_10.png"]
     frames, _ = read(tmp_path / "a" / "right_2.png")
-    assert [(f.name, f.time) for f in frames] == [("right_2", 0.0)]
+    assert [(f.name, f.time) for f in frames] == [("right_2.png", 0.0)]
 
 
 def test_a_folder_without_pictures_points_to_those_inside(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ def test_frames_of_an_iterable_have_one_size() -> None:
         list(open_source([picture(), picture()[:, :32]]))
 
 
+def test_pictures_of_an_iterable_may_differ_in_size_where_their_reader_says_so() -> None:
+    source = open_source([picture(), picture()[:, :32]], any_size=True)
+    assert [frame.width for frame in source] == [64, 32]
+
+
 def test_nothing_to_open_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no file or folder .*gone\.mp4; expected a video"):
         open_source(tmp_path / "gone.mp4")

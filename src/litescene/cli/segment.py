@@ -30,7 +30,8 @@ def command(
 
     A picture gives NAME_labels.png (class indices) and NAME_overlay.png in the current folder.
     Everything else gives labels/*.png, labels.jsonl (their times), overlay.mp4 and summary.json
-    in NAME_segment/; results of an earlier time in it are replaced.
+    in NAME_segment/; results of an earlier time in it are replaced. The pictures of a folder may
+    differ in size.
     """
     from litescene.runtime.annotate import segment_source
 

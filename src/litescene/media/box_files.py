@@ -1,9 +1,11 @@
 """Boxes of many frames in the file formats of others: COCO and MOT.
 
 COCO: one JSON file with `images`, `categories` and `annotations` (boxes x, y, width, height in
-pixels, `score`, and `track_id` where objects are tracked); categories count from 1, images are the
-frames by their index. MOT (motchallenge.net): a line per box, `frame, id, left, top, width, height,
-score, -1, -1, -1`; frames and ids count from 1, and the id is -1 where an object is not tracked.
+pixels, `score`, and `track_id` where an object has its id); categories count from 1, images are the
+frames by their index, `file_name` is `Frame.name` or the index with six digits. MOT
+(motchallenge.net): a line per box, `frame, id, left, top, width, height, score, -1, -1, -1`; frames
+and ids count from 1. Where nothing is tracked every id is -1, as in MOT's files of detections;
+where objects are, boxes without an id are left out, as evaluators take an id once in a frame.
 """
 
 from __future__ import annotations
@@ -44,8 +46,14 @@ class CocoFile:
     def add(self, frame: Frame, found: Detections) -> None:
         """Keep the boxes of a frame."""
         height, width = frame.image.shape[:2]
-        image = {"id": frame.index, "file_name": frame.name, "width": width, "height": height}
-        self._images.append({**image, "time": round(frame.time, 6)})
+        image = {
+            "id": frame.index,
+            "file_name": frame.name or f"{frame.index:06d}",
+            "width": width,
+            "height": height,
+            "time": round(frame.time, 6),
+        }
+        self._images.append(image)
         names = found.taxonomy.names
         self._categories = [{"id": i, "name": name} for i, name in enumerate(names, 1)]
         ids = np.full(len(found), -1) if found.ids is None else found.ids
@@ -82,11 +90,13 @@ class MotFile(TextLines):
     """Boxes as lines of MOT, each at once."""
 
     def add(self, frame: Frame, found: Detections) -> None:
-        """Write the lines of a frame."""
+        """Write the lines of a frame; of tracked objects those that have their id."""
         ids = np.full(len(found), -1) if found.ids is None else found.ids
         for box, score, track in zip(
             found.boxes.tolist(), found.scores.tolist(), ids.tolist(), strict=True
         ):
+            if found.ids is not None and track < 0:
+                continue
             left, top, right, bottom = box
             identity = track + 1 if track >= 0 else -1
             numbers = f"{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},{score:.4f}"

@@ -1,4 +1,4 @@
-"""Pictures at the size that a network wants."""
+"""Pictures at the size that a network or a video wants."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ def centre_crop(image: Image, size: tuple[int, int], share: float = 1.0) -> Imag
     rows, columns = (max(round(side * pixels), 1) for side in size)
     top, left = (height - rows) // 2, (width - columns) // 2
     return resize(image[top : top + rows, left : left + columns], size)
+
+
+def fit_whole(image: Image, size: tuple[int, int]) -> Image:
+    """The whole picture H×W×3 at `size` (height, width): aspect kept, centred on black.
+
+    A picture of that size is given back as it is.
+
+    >>> fit_whole(np.full((2, 1, 3), 9, np.uint8), (2, 3))[0, :, 0].tolist()
+    [0, 9, 0]
+    """
+    if image.shape[:2] == size:
+        return image
+    height, width = image.shape[:2]
+    scale = min(size[0] / height, size[1] / width)
+    rows, columns = (max(round(side * scale), 1) for side in (height, width))
+    top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
+    fitted = np.zeros((*size, 3), np.uint8)
+    fitted[top : top + rows, left : left + columns] = resize(image, (rows, columns))
+    return fitted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,13 +17,22 @@ from litescene.media.sources import Skipped, Source
 class PictureSource(Source):
     """Pictures in the given order; one that cannot be read is named in `skipped` and left out.
 
-    Frames carry the file's stem as `name`. `rate` is the mean rate of the times found by
-    `picture_times.find_times`, or the fixed `rate` where there are none.
+    Frames carry the file's path from `base` on as `name`, with `/` and the ending. `rate` is the
+    mean rate of the times found by `picture_times.find_times`, or the fixed `rate` where there are
+    none.
     """
 
-    def __init__(self, paths: Sequence[Path], name: str, limit: int | None, rate: float) -> None:
-        super().__init__(name, limit)
-        self._paths = list(paths)
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        base: Path,
+        name: str,
+        limit: int | None,
+        rate: float,
+        any_size: bool,
+    ) -> None:
+        super().__init__(name, limit, any_size)
+        self._paths, self._base = list(paths), base
         times = find_times(self._paths, self.notes)
         self._time_notes = list(self.notes)
         self._times = times or [index / rate for index in range(len(self._paths))]
@@ -35,14 +45,22 @@ class PictureSource(Source):
         self._describe(first, len(self._paths), mean_rate)
 
     @classmethod
-    def of_folder(cls, folder: Path, limit: int | None, rate: float) -> PictureSource:
+    def of_folder(
+        cls, folder: Path, limit: int | None, rate: float, any_size: bool
+    ) -> PictureSource:
         """All pictures directly in `folder`, in natural order of their names."""
-        return cls(pictures_of_folder(folder), str(folder), limit, rate)
+        return cls(pictures_of_folder(folder), folder, str(folder), limit, rate, any_size)
 
     @classmethod
-    def of_glob(cls, pattern: str, limit: int | None, rate: float) -> PictureSource:
-        """All pictures that `pattern` matches (`**` goes into folders), in natural order."""
-        return cls(pictures_of_glob(pattern), pattern, limit, rate)
+    def of_glob(cls, pattern: str, limit: int | None, rate: float, any_size: bool) -> PictureSource:
+        """All pictures that `pattern` matches (`**` goes into folders), in natural order.
+
+        Their names begin after the folders that the pattern says outright: `a/*/b.png` names
+        `1/b.png`, whatever else is there.
+        """
+        said = itertools.takewhile(lambda part: not glob.has_magic(part), Path(pattern).parts)
+        paths = pictures_of_glob(pattern)
+        return cls(paths, Path(*said), pattern, limit, rate, any_size)
 
     def _frames(self) -> Iterator[Frame]:
         self.notes[:] = self._time_notes
@@ -52,7 +70,7 @@ class PictureSource(Source):
             except SourceError as error:
                 self.skipped.append(Skipped(path.name, str(error)))
                 continue
-            yield Frame(index, time, image, path.stem)
+            yield Frame(index, time, image, path.relative_to(self._base).as_posix())
 
 
 def find_pictures(spec: str) -> list[Path]:

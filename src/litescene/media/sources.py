@@ -41,10 +41,11 @@ class Skipped(NamedTuple):
 
 
 class Source(ABC):
-    """Frames in order of time, all of one size; a context manager.
+    """Frames in order of time, of one size unless their reader takes any; a context manager.
 
     - `name`: what was opened, for messages and reports;
-    - `width`, `height`: size of the frames in pixels, after turning them upright;
+    - `width`, `height`: size of the first frame in pixels, after turning it upright;
+    - `any_size`: whether later frames may have another size;
     - `frame_count`: how many frames to expect (`None`: unknown); skipped ones are among them;
     - `rate`: nominal frames a second (`None`: unknown); the times are in the frames;
     - `live`: whether frames are lost when nobody takes them;
@@ -57,12 +58,13 @@ class Source(ABC):
 
     live: bool = False
 
-    def __init__(self, name: str, limit: int | None) -> None:
+    def __init__(self, name: str, limit: int | None, any_size: bool = False) -> None:
         if limit is not None and limit < 1:
             raise SourceError(f"the limit of frames must be at least 1, not {limit}")
         self.name = name
         self.width = 0
         self.height = 0
+        self.any_size = any_size
         self.frame_count: int | None = None
         self.rate: float | None = None
         self.skipped: list[Skipped] = []
@@ -98,10 +100,11 @@ class Source(ABC):
         last = -math.inf
         for index, frame in enumerate(frames):
             where = f"'{frame.name}'" if frame.name else f"frame {index}"
-            if (frame.width, frame.height) != (self.width, self.height):
+            same_size = (frame.width, frame.height) == (self.width, self.height)
+            if not (same_size or self.any_size):
                 raise SourceError(
                     f"{self.name}: {where} is {frame.width}×{frame.height}, the frames before it "
-                    f"are {self.width}×{self.height}; all frames of a source have one size"
+                    f"are {self.width}×{self.height}; this job wants frames of one size"
                 )
             if not frame.time > last:
                 raise SourceError(
@@ -115,8 +118,10 @@ class Source(ABC):
 class IterableSource(Source):
     """Frames, or pictures at a fixed rate, from any iterable."""
 
-    def __init__(self, items: Iterable[Frame | Picture], limit: int | None, rate: float) -> None:
-        super().__init__("the given frames", limit)
+    def __init__(
+        self, items: Iterable[Frame | Picture], limit: int | None, rate: float, any_size: bool
+    ) -> None:
+        super().__init__("the given frames", limit, any_size)
         self._items, self._fixed_rate = items, rate
         iterator = iter(items)
         first = next(iterator, None)
@@ -133,17 +138,23 @@ class IterableSource(Source):
     def _frame(self, index: int, item: Frame | Picture) -> Frame:
         if isinstance(item, Frame):
             return item
-        name = Path(item).stem if isinstance(item, (str, Path)) else ""
+        name = Path(item).name if isinstance(item, (str, Path)) else ""
         return Frame(index, index / self._fixed_rate, read_picture(item), name)
 
 
 def open_source(
-    spec: SourceSpec, *, limit: int | None = None, rate: float = DEFAULT_RATE
+    spec: SourceSpec,
+    *,
+    limit: int | None = None,
+    rate: float = DEFAULT_RATE,
+    any_size: bool = False,
 ) -> Source:
     """Open a video file, stream, camera, picture folder, glob or iterable of frames.
 
     `limit` ends the source after that many frames. `rate` (pictures a second) gives times to
     pictures that have none of their own: no times file, no list, no time stamps as names.
+    `any_size` is for readers that take every picture by itself: those of a folder, glob or
+    iterable may then differ in size. A video's and a camera's never may.
 
     Raises `SourceError` if there is nothing to open or not one frame in it.
 
@@ -157,11 +168,11 @@ def open_source(
     if isinstance(spec, int):
         spec = f"camera:{spec}"
     if isinstance(spec, (str, Path)):
-        return _open_named(str(spec), limit, rate)
-    return IterableSource(spec, limit, rate)
+        return _open_named(str(spec), limit, rate, any_size)
+    return IterableSource(spec, limit, rate, any_size)
 
 
-def _open_named(spec: str, limit: int | None, rate: float) -> Source:
+def _open_named(spec: str, limit: int | None, rate: float, any_size: bool) -> Source:
     # The kinds are imported when they are needed: a folder of pictures needs no video library.
     from litescene.media.picture_source import PictureSource
     from litescene.media.video_source import VideoSource
@@ -172,17 +183,17 @@ def _open_named(spec: str, limit: int | None, rate: float) -> Source:
         return StreamSource(spec, limit)
     path = Path(spec).expanduser()
     if path.is_dir():
-        return PictureSource.of_folder(path, limit, rate)
+        return PictureSource.of_folder(path, limit, rate, any_size)
     if path.is_file():
         if path.suffix.lower() in PICTURE_SUFFIXES:
-            return PictureSource([path], str(path), limit, rate)
+            return PictureSource([path], path.parent, str(path), limit, rate, any_size)
         return VideoSource(path, limit)
     if camera := _CAMERA.fullmatch(spec):
         from litescene.media.live_sources import CameraSource
 
         return CameraSource(int(camera[1]), limit)
     if glob.has_magic(spec):
-        return PictureSource.of_glob(str(path), limit, rate)
+        return PictureSource.of_glob(str(path), limit, rate, any_size)
     raise SourceError(
         f"there is no file or folder {spec}; expected a video, a folder or glob of pictures, "
         "a stream such as rtsp://…, or a camera such as 'camera:0'"

@@ -2,7 +2,8 @@
 
 A single picture gives `NAME_overlay.png` with `NAME_labels.png` or `NAME_detections.jsonl`;
 everything else gives `overlay.mp4`, `labels/` with `labels.jsonl` or `detections.jsonl`, and
-`summary.json`, in a folder without results of an earlier job of the kind.
+`summary.json`, in a folder without results of an earlier job of the kind. Pictures may differ in
+size where nothing is tracked: each has its results at its own, and is fitted into the overlay.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def segment_source(
     """
     job = _Job("segment", source, out, limit, on_frame)
     segmenter = Segmenter(model, engine)
-    return _annotate(job, segmenter, segmenter, LabelRecords)
+    return _annotate(job, segmenter, segmenter, LabelRecords, any_size=True)
 
 
 def detect_source(
@@ -125,8 +126,9 @@ def detect_source(
         found = detector(frame)
         return found if tracker is None else tracker.update(found, frame.time)
 
+    tracked = tracker is not None  # by one camera: places of other sizes cannot be compared
     return _annotate(
-        job, detector, detect, BoxRecords, formats=formats, tracked=tracker is not None
+        job, detector, detect, BoxRecords, any_size=not tracked, formats=formats, tracked=tracked
     )
 
 
@@ -183,12 +185,14 @@ def _annotate(
     predictor: Segmenter | Detector,
     predict: Callable[[Frame], Any],
     kind: type[Records],
+    *,
+    any_size: bool,
     **options: Any,
 ) -> Annotation:
     folder, single, clock, complete = job.folder, job.single, _Clock(), False
     with ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        source = stack.enter_context(open_source(job.source, limit=job.limit))
+        source = stack.enter_context(open_source(job.source, limit=job.limit, any_size=any_size))
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
         if not single:
             kind.prepare(folder, Path(job.source))

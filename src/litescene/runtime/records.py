@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 from litescene.core import Detections, Frame, Image, SegmentationMap
 from litescene.media.atomic import write_atomic
 from litescene.media.box_files import BoxFile, CocoFile, MotFile
+from litescene.media.fitting import fit_whole
 from litescene.media.frame_names import FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
@@ -130,6 +131,7 @@ class BoxRecords(Records):
         chosen = [others[BoxFormat(name)] for name in dict.fromkeys(formats)]
         self.files = [lines, *(name for name, _ in chosen)]
         self._tracked = tracked
+        self._names = FrameNames()
         self._lines = JsonLines(folder / lines)
         self._others: list[BoxFile] = [kind(folder / name) for name, kind in chosen]
         self._counts: dict[str, int] = {}
@@ -141,7 +143,8 @@ class BoxRecords(Records):
             if not self._tracked:
                 del record["id"]
             self._counts[record["class"]] = self._counts.get(record["class"], 0) + 1
-        line = {"frame": frame.index, "time": round(frame.time, 6), "name": frame.name}
+        name = self._names.give(frame)
+        line = {"frame": frame.index, "time": round(frame.time, 6), "name": name}
         self._lines.add({**line, "objects": objects})
         for other in self._others:
             other.add(frame, result)
@@ -159,9 +162,13 @@ class BoxRecords(Records):
 
 
 class Overlay:
-    """Drawn frames: a PNG for a single picture, else a video; a context manager."""
+    """Drawn frames: a PNG for a single picture, else a video; a context manager.
+
+    `size` is the video's width and height in pixels; pictures of another size are fitted into it.
+    """
 
     def __init__(self, folder: Path, single: str, size: tuple[int, int], rate: float) -> None:
+        self._size = size
         self.name = f"{single}_overlay.png" if single else OVERLAY
         self._path = folder / self.name
         self._video = None if single else VideoWriter(self._path, *size, rate)
@@ -176,6 +183,6 @@ class Overlay:
     def add(self, picture: Image, time: float) -> None:
         """Add a picture shown at `time` seconds."""
         if self._video is not None:
-            self._video.write(picture, time)
+            self._video.write(fit_whole(picture, self._size[::-1]), time)
             return
         write_atomic(self._path, encode_png(picture))

@@ -103,11 +103,12 @@ class Halving(nn.Module):
             )
         self.keeps = keeps
         self.ada = AdaPool(2, channels=channels) if pooling == "adapool" else None
-        self.pool = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2)}.get(pooling)
+        plain = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2)}
+        self.pool: nn.Module = plain.get(pooling, nn.Identity())
 
     def forward(self, x: Tensor) -> tuple[Tensor, Weights | None]:
         """N×C×2h×2w to N×C×h×w."""
-        if self.pool is not None:
+        if self.ada is None:
             return self.pool(x), None
         return ada_pool_by(self.ada, x) if self.keeps else (self.ada(x), None)
 
