@@ -153,7 +153,8 @@ def carry_out(
     def keep() -> Record:
         record = measure(variants, given.seeds, given.out)
         if record:
-            record |= {"recipe": getattr(given, "recipe", None), "settings": given.set}
+            recipe = getattr(given, "recipe", None)
+            record |= {"recipe": recipe, "seeds": given.seeds, "settings": given.set}
             write_atomic(given.json, json.dumps(record, indent=1) + "\n")
         return record
 

@@ -71,8 +71,8 @@ def conditions(given: Record) -> str:
 
 def origin(script: str, record: Record) -> str:
     """A line on what wrote the record, where and when."""
-    recipe = [f" --recipe {record['recipe']}"] if record.get("recipe") else []
-    changes = "".join([*recipe, *(f" --set {shlex.quote(s)}" for s in record["settings"])])
+    told = [f" --{key} {record[key]}" for key in ("recipe", "seeds") if record.get(key)]
+    changes = "".join([*told, *(f" --set {shlex.quote(s)}" for s in record["settings"])])
     machine = record["machine"]
     return (
         f"Mean ± sample standard deviation over the seeds; by `python benchmarks/{script}.py "

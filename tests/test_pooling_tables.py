@@ -30,6 +30,7 @@ def test_networks_stand_with_their_poolings_and_the_command_that_trained_them(
     record: dict[str, Any] = {
         "machine": MACHINE,
         "recipe": "short",
+        "seeds": 3,
         "settings": ["epochs=4", 'segmentation.stages=[{epoch = 0}]'],
         "conditions": {"protocol": "short", "epochs": 4, "size": [360, 480]},
         "metrics": ["mean_iou"],
@@ -45,8 +46,8 @@ def test_networks_stand_with_their_poolings_and_the_command_that_trained_them(
     assert "By the recipe `short`, 4 epochs, at 480×360." in text
     assert "| `enet` | `adapool` | 0.5123 ± 0.0100 | 3 |" in text
     assert (
-        "`python benchmarks/pooling_segmentation.py train --recipe short --set epochs=4 "
-        "--set 'segmentation.stages=[{epoch = 0}]'`. (P, D, commit C)"
+        "`python benchmarks/pooling_segmentation.py train --recipe short --seeds 3 "
+        "--set epochs=4 --set 'segmentation.stages=[{epoch = 0}]'`. (P, D, commit C)"
     ) in text
 
 
