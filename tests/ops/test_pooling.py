@@ -305,6 +305,8 @@ def test_tensors_and_words_that_do_not_fit_are_refused() -> None:
         ((8,), {"kernel_size": 3, "stride": 1}),
         ((4, 5, 6), {"kernel_size": 2}),
         ((7, 7), {"kernel_size": 2, "stride": 3}),
+        ((7, 9), {"kernel_size": 2, "ceil_mode": True}),
+        ((6, 7, 5), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
     ],
 )
 def test_a_constant_comes_back_where_windows_were(size: tuple[int, ...], how: Any) -> None:
@@ -319,9 +321,29 @@ def test_a_constant_comes_back_where_windows_were(size: tuple[int, ...], how: An
     seen[v.long().flatten()] = 1
     there = seen[1:].reshape(size).bool().expand_as(x)
     assert not bool(back[~there].any())
-    whole = how.get("padding", 0) == 0
-    if whole:
-        torch.testing.assert_close(back[there], x[there])
+    torch.testing.assert_close(back[there], x[there])
+    empty, masks = ada_pool_with_masks(x[:0], **how)
+    assert ada_unpool_into(empty, masks, size, **how).shape == (0, 2, *size)
+
+
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+@pytest.mark.parametrize("channels", [1, 3, 512])
+def test_a_beta_of_other_channels_is_refused_by_the_layer(channels: int, backend: str) -> None:
+    x = torch.randn(1, channels, 8, 8).contiguous(memory_format=torch.channels_last)
+    for layer in (AdaPool(2, channels=5, backend=backend),
+                  AdaPool(2, channels=5, positions=(4, 4), backend=backend)):  # fmt: skip
+        for call in (layer, layer.with_masks):
+            with pytest.raises(OperatorError, match=f"beta has 5 channels.* {channels}$"):
+                call(x)
+
+
+@pytest.mark.parametrize("beta", [2.0, -1.0, float("nan"), torch.rand(5), torch.full((3, 1, 1), 2)])
+def test_a_beta_that_cannot_be_is_refused_by_unpooling(beta: Any) -> None:
+    y, masks = ada_pool_with_masks(torch.randn(1, 3, 8, 8), 2)
+    with pytest.raises(OperatorError, match="beta"):
+        ada_unpool(y, masks, beta)
+    with pytest.raises(OperatorError, match="beta"):
+        ada_unpool_into(y, masks, (8, 8), 2, beta=beta)
 
 
 def test_layers_call_the_functions() -> None:

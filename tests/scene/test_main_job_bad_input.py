@@ -100,7 +100,7 @@ def test_a_picture_of_another_size_ends_the_run_with_what_came_before(
     pictures: Path, run_job: RunJob, tmp_path: Path
 ) -> None:
     cv2.imwrite(str(pictures / "005.png"), np.zeros((90, 80, 3), np.uint8))
-    with pytest.raises(SourceError, match="'005.png' is 80×90"):
+    with pytest.raises(SourceError, match=r"'005\.png' is 80×90"):
         run_job(pictures)
     summary = assert_whole(tmp_path / "out", 5)
     assert summary["complete"] is False

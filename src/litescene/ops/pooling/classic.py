@@ -49,7 +49,7 @@ def avg_pool(
 
 def averages(v: Tensor, windows: Windows) -> Tensor:
     """Means of windows that were checked; N×C×out."""
-    if set(windows.dilation) != {1} or (windows.ceil_mode and traced()):
+    if set(windows.dilation) != {1} or (windows.ceil_mode and traced()) or _refused(v, windows):
         # What PyTorch has not, and what ONNX runtimes do not agree on.
         return mean(*elements(v, windows)).squeeze(2)
     average: Tensor = _AVERAGES[v.ndim - 3](
@@ -61,6 +61,18 @@ def averages(v: Tensor, windows: Windows) -> Tensor:
         windows.count_include_pad,
     )
     return average
+
+
+def _refused(v: Tensor, windows: Windows) -> bool:
+    """Whether PyTorch's average refuses what is one: no channels, or padding that is needed.
+
+    In three dimensions it wants the kernel to fit without padding. A traced graph has no sizes to
+    look at; there PyTorch's average is taken.
+    """
+    if traced():
+        return False
+    small = any(k > size for k, size in zip(windows.kernel, v.shape[2:], strict=True))
+    return v.shape[1] == 0 or (v.ndim == 5 and small)
 
 
 def max_pool(
@@ -82,6 +94,8 @@ def max_pool(
 
 def maxima(v: Tensor, windows: Windows) -> Tensor:
     """Maxima of windows that were checked; N×C×out."""
+    if not traced() and v.shape[1] == 0:
+        return averages(v, windows)  # as empty; PyTorch's maximum refuses it
     highest = _MAXIMA[v.ndim - 3]
     if windows.count_include_pad:
         return highest(bordered(v, windows), windows.kernel, windows.stride, 0, windows.dilation)
@@ -149,6 +163,9 @@ def max_pool_with_places(
 ) -> tuple[Tensor, Tensor]:
     """`max_pool`, and where each maximum was: its index in the flattened input, N×C×out."""
     windows = windows_for(x, kernel_size, stride, padding, dilation, ceil_mode=ceil_mode)
+    if not traced() and x.shape[1] == 0:
+        y = maxima(x, windows)
+        return as_given(y, x), torch.empty_like(y, dtype=torch.int64)
     y, places = _MAXIMA[x.ndim - 3](x, *_numbers(windows), ceil_mode, return_indices=True)
     return as_given(y, x), places
 

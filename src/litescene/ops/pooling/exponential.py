@@ -47,7 +47,7 @@ from litescene.ops.pooling.weighting import (
     Similarity,
     choice,
 )
-from litescene.ops.pooling.windows import Size, Windows, elements, windows_for
+from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
 
 Gradient = Literal["exact", "detached"]
 Backend = Literal["auto", "reference"]
@@ -343,6 +343,11 @@ class AdaPool(PoolLayer):
     def _share(self, x: Tensor) -> tuple[Windows, Tensor]:
         how = {k: v for k, v in self.options.items() if k not in ("over", "grad", "backend")}
         windows = windows_for(x, *self.windows, **how)
+        if self.logit.shape[0] not in (1, x.shape[1]) and not traced():
+            raise OperatorError(
+                f"beta has {self.logit.shape[0]} channels, the input of shape {tuple(x.shape)} "
+                f"{x.shape[1]}"
+            )
         if not self.positions:  # the output's size, no number while a graph is traced, is not asked
             return windows, self.beta(windows.kernel)
         return windows, self.beta(windows.output_size(tuple(x.shape[2:])))

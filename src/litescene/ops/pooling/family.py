@@ -107,6 +107,8 @@ def create_pool(
 
     """
     entry = _entry(name)
+    if not isinstance(dims, int) or not 1 <= dims <= 3:
+        raise OperatorError(f"dims is {dims!r}; it is 1, 2 or 3")
     _require_known(name, how)
     kernel = per_axis("kernel_size", kernel_size, dims)
     windows = Windows(

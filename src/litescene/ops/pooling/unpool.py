@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling.exponential import Masks
+from litescene.ops.pooling.layer import per_output
 from litescene.ops.pooling.weighting import choice
 from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
 
@@ -31,13 +32,13 @@ def ada_unpool(
     by them, and a constant comes back itself. The result has the size of the masks: that of the
     input where windows neither overlap nor leave gaps; for the others see `ada_unpool_into`.
 
-    Raises `OperatorError` if masks and y do not fit.
+    Raises `OperatorError` if masks and y do not fit, or β is outside of [0, 1] or fits neither.
     """
     choice("normalize", normalize, Normalize)
-    spread = _on_tiles(y, masks, beta)
+    spread = _on_tiles(y, masks, per_output("beta", beta, y, windows_for(y, 1)))
     if normalize == "mean":
         spread = spread * (_elements(masks.similar) / _elements(y))
-    return spread
+    return spread.to(y.dtype)
 
 
 def _elements(x: Tensor) -> float:
@@ -88,7 +89,8 @@ def ada_unpool_into(
         raise OperatorError(
             f"an input of size {size} is pooled to {out}; y has shape {tuple(y.shape)}"
         )
-    tiles = ada_unpool(y, masks, beta, normalize=normalize)
+    choice("normalize", normalize, Normalize)
+    tiles = ada_unpool(y, masks, beta)
     expected = tuple(o * k for o, k in zip(out, windows.kernel, strict=True))
     if tuple(tiles.shape[2:]) != expected:
         raise OperatorError(
@@ -96,8 +98,11 @@ def ada_unpool_into(
             f"their size would be {expected}"
         )
     where = _sources(like, windows)
-    values = _apart(tiles, windows, out).reshape(*tiles.shape[:2], -1)
-    return _mean_where(values, where, size)
+    values = _apart(tiles, windows, out)
+    if normalize == "mean":  # at borders fewer elements than the kernel has were pooled
+        pooled = (where >= 0).reshape(windows.count, *out).sum(0)
+        values = values * (windows.count if windows.count_include_pad else pooled)
+    return _mean_where(values.flatten(2), where, size)
 
 
 def _apart(tiles: Tensor, windows: Windows, out: tuple[int, ...]) -> Tensor:
@@ -123,7 +128,8 @@ def _mean_where(values: Tensor, where: Tensor, size: tuple[int, ...]) -> Tensor:
     for length in size:
         count *= length
     summed = values.new_zeros(*values.shape[:2], count).index_add(2, where, values)
-    times = torch.bincount(where, minlength=count).clamp(min=1).to(values.dtype)
+    ones = values.new_ones(where.shape)
+    times = values.new_zeros(count).index_add(0, where, ones).clamp(min=1)
     return (summed / times).reshape(*values.shape[:2], *size)
 
 

@@ -7,7 +7,10 @@ padding is never one.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -152,8 +155,19 @@ def traced() -> bool:
 
 
 def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
-    """A number for each of the dimensions; an `OperatorError` if there are more or fewer."""
-    values = (value,) * dims if isinstance(value, int) else tuple(value)
+    """A number for each of the dimensions, as `int` of whatever integer type it was given.
+
+    Raises `OperatorError` if there are more or fewer, or one of them is no whole number.
+    """
+    # arrays and tensors without dimensions are numbers, though tensors have an iterator
+    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+    given: Iterable[Any] = value if several else (value,) * dims  # type: ignore[assignment]
+    try:
+        values = tuple(operator.index(v) for v in given)
+    except TypeError as error:
+        raise OperatorError(
+            f"{name} is {value!r}; it is a whole number, or one for each of {dims} dimensions"
+        ) from error
     if len(values) != dims:
         raise OperatorError(f"{name} is {value}; the input has {dims} dimensions to pool")
     return values
