@@ -117,7 +117,7 @@ def models_page() -> str:
         parts.append(table(["name", "task", "file", "classes", "licence"], bundles))
     else:
         parts.append("None in this build.")
-    measured = [record for record in records() if "metrics" in record[1]]
+    measured = [record for record in records() if "model" in record[1]]
     if measured:
         parts.append("## Measured accuracy")
         parts += [evaluation(name, record) for name, record in measured]
@@ -169,7 +169,7 @@ def results() -> str:
             DETECTORS,
             WITHOUT_VNNI,
         )
-        if "metrics" not in record and name not in own and not name.startswith("int8_"):
+        if "model" not in record and name not in own and not name.startswith("int8_"):
             rows = [[f"`{key}`", value] for key, value in flattened(record)]
             parts.append(f"### {name}\n\n{table(['figure', 'value'], rows)}")
     return "\n\n".join(parts) or "No measurement is stored in this build."
