@@ -128,8 +128,7 @@ def _mean_where(values: Tensor, where: Tensor, size: tuple[int, ...]) -> Tensor:
     for length in size:
         count *= length
     summed = values.new_zeros(*values.shape[:2], count).index_add(2, where, values)
-    ones = values.new_ones(where.shape)
-    times = values.new_zeros(count).index_add(0, where, ones).clamp(min=1)
+    times = torch.bincount(where, minlength=count).clamp(min=1).to(values.dtype)
     return (summed / times).reshape(*values.shape[:2], *size)
 
 
