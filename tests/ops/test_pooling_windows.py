@@ -16,12 +16,14 @@ from litescene.ops.pooling import (
     ada_pool,
     avg_pool,
     create_pool,
+    edscw_pool,
     gated_pool,
     idw_pool,
     max_pool,
     max_pool_with_places,
     mixed_pool,
 )
+from litescene.ops.pooling.weighting import similarities
 from litescene.ops.pooling.windows import per_axis
 
 Array = NDArray[np.float64]
@@ -124,3 +126,79 @@ def test_maxima_without_channels_have_no_places() -> None:
     y, places = max_pool_with_places(torch.zeros(2, 0, 8, 8), 2)
     assert y.shape == places.shape == (2, 0, 4, 4)
     assert places.dtype == torch.int64
+
+
+FAR_APART = [
+    [1e20, 2e20, 1, 0], [1, 1e-20, 0, 0], [1, 1e-21, 0.3, 0.2], [1, 2, 1e-19, 3],
+    [1e-40, -2e-40, 1, 2], [0.5, 1e-23, 0.5, 0.2], [1e38, 1e-30, -1e10, 3], [0, 0, 0, 0],
+    [1e-42, 0, 2e-42, 0], [1, -1, 2, -2],
+]  # fmt: skip
+
+
+def cosine_pooled(values: list[float]) -> float:
+    """Each number's cosine to the mean is 1, but 0 if just one of the two is 0."""
+    x = np.array(values, dtype=np.float64)
+    weights = np.exp(((x == 0) == (x.mean() == 0)).astype(np.float64))
+    return float(weights @ x / weights.sum())
+
+
+@pytest.mark.parametrize("values", FAR_APART, ids=str)
+def test_cosines_of_numbers_far_apart(values: list[float]) -> None:
+    x = torch.tensor([[values]], dtype=torch.float32, requires_grad=True)
+    y = edscw_pool(x, 4, similarity="cosine")
+    np.testing.assert_allclose(y.item(), cosine_pooled(values), rtol=1e-6, atol=1e-44)
+    (first,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(first.sum(), torch.ones(()))  # the weights, which are constant
+    assert torch.equal(second, torch.zeros_like(second))
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_cosines_of_what_is_not_finite_are_no_numbers(value: float) -> None:
+    x = torch.tensor([[[1.0, value, 2.0, 0.0]]])
+    assert edscw_pool(x, 4, similarity="cosine").isnan().all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-15, 1e-30])
+def test_cosines_of_vectors_far_apart(scale: float) -> None:
+    x = torch.randn(1, 3, 4, generator=torch.Generator().manual_seed(3))
+    x[..., 1] *= scale
+    x = x.unsqueeze(-1).requires_grad_()  # N×C×K×out
+    found = similarities(x, None, "cosine", "channel")[0, 0, :, 0]
+    v = x.detach().double().numpy()[0, :, :, 0]
+    m = v.mean(1)
+    expected = np.abs(m @ v) / np.linalg.norm(v, axis=0) / np.linalg.norm(m)
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=1e-5)
+    (first,) = torch.autograd.grad(found.sum(), x)
+    wide = x.detach().double().requires_grad_()
+    (exact,) = torch.autograd.grad(similarities(wide, None, "cosine", "channel").sum(), wide)
+    torch.testing.assert_close(first.double(), exact, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["dice", "pce"])
+@pytest.mark.parametrize("small", [1e-9, 1e-10, 1e-11])
+def test_gradients_of_a_mean_that_cancels_are_finite(kind: Any, small: float) -> None:
+    x = torch.tensor([[[2.5e9, -2.5e9, 0, -small]]], requires_grad=True)
+    y = edscw_pool(x, 4, similarity=kind, backend="reference")
+    (first,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    assert first.isfinite().all()
+    assert second.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["dice", "pce"])
+@pytest.mark.parametrize(
+    "values", [[1, -1, 0, 1e-20], [1, -1, 0, 1e-25], [1, -1, 0, 1e-37], [1, -1, 3e-22, 1e-22]],
+    ids=str,
+)  # fmt: skip
+def test_a_mean_far_below_the_largest_counts(kind: Any, values: list[float]) -> None:
+    x = torch.tensor([[values]], dtype=torch.float32, requires_grad=True)
+    wide = torch.tensor([[values]], dtype=torch.float64, requires_grad=True)
+    y = edscw_pool(x, 4, similarity=kind, backend="reference")
+    exact = edscw_pool(wide, 4, similarity=kind)
+    torch.testing.assert_close(y.double(), exact, rtol=1e-5, atol=0)
+    y.sum().backward()
+    exact.sum().backward()
+    assert x.grad is not None
+    assert wide.grad is not None
+    torch.testing.assert_close(x.grad.double(), wide.grad, rtol=1e-5, atol=0)

@@ -71,40 +71,66 @@ def similarities(v: Tensor, inside: Inside, kind: Similarity, over: Over) -> Ten
     """
     x = _unit(v, inside, over)
     m = mean(x, inside)
-    product, squares, square = x * m, x * x, m * m
-    if over == "channel":
-        product, squares, square = (t.sum(1, keepdim=True) for t in (product, squares, square))
-    product = product.abs()
+    if kind == "cosine":
+        return _cosine_of_numbers(v, m) if over == "element" else _cosine_of_vectors(v, m)
+    # To the scale of the two, as the mean may cancel: neither their squares nor gradients vanish.
+    size = _size(torch.maximum(x.detach().abs(), m.detach().abs()), over)
+    product, squares, square = _products(x / size, m / size, over)
     return _LIKENESS[kind](product, squares, square)
 
 
-def _quotient(above: Tensor, below: Tensor, empty: float) -> Tensor:
-    """above / below, and a constant where that would be 0 / 0."""
-    none = below == 0
-    return torch.where(none, empty, above / torch.where(none, torch.ones_like(below), below))
+def _size(magnitude: Tensor, over: Over) -> Tensor:
+    """The largest magnitude of the channels if these are a vector; 1 where it is 0."""
+    size = magnitude.amax(1, keepdim=True) if over == "channel" else magnitude
+    return torch.where(size == 0, torch.ones_like(size), size)
+
+
+def _products(x: Tensor, m: Tensor, over: Over) -> tuple[Tensor, Tensor, Tensor]:
+    """|xm|, x² and m², of numbers or of vectors."""
+    product, squares, square = x * m, x * x, m * m
+    if over == "channel":
+        product, squares, square = (t.sum(1, keepdim=True) for t in (product, squares, square))
+    return product.abs(), squares, square
 
 
 def _dice(product: Tensor, squares: Tensor, square: Tensor) -> Tensor:
-    return _quotient(2 * product, squares + square, 1.0)
+    return _quotient(2 * product, squares + square)
 
 
 def _pce(product: Tensor, squares: Tensor, square: Tensor) -> Tensor:
-    return _quotient(product, squares + square - product, 1.0)
+    return _quotient(product, squares + square - product)
 
 
-def _cosine(product: Tensor, squares: Tensor, square: Tensor) -> Tensor:
-    below = squares * square
+def _quotient(above: Tensor, below: Tensor) -> Tensor:
+    """above / below, and 1 where that would be 0 / 0."""
     none = below == 0
-    root = torch.where(none, torch.ones_like(below), below).sqrt()
-    both = ((squares == 0) & (square == 0)).to(product.dtype)
-    return torch.where(none, both, product / root)
+    return torch.where(none, 1.0, above / torch.where(none, torch.ones_like(below), below))
 
 
 _LIKENESS: dict[Similarity, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "dice": _dice,
     "pce": _pce,
-    "cosine": _cosine,
 }
+
+
+def _cosine_of_numbers(v: Tensor, m: Tensor) -> Tensor:
+    """1, or 0 if just one of the two is 0: constants, which no division has to find.
+
+    Where the mean is NaN, as in windows that are not finite, so is the cosine.
+    """
+    alike = ((v == 0) == (m == 0)).to(m.dtype)
+    return torch.where(m.isnan(), m, alike)
+
+
+def _cosine_of_vectors(v: Tensor, m: Tensor) -> Tensor:
+    """Of vectors over the channels, each to its own scale, which cancels."""
+    x, m = (t / _size(t.detach().abs(), "channel") for t in (v, m))
+    product, squares, square = _products(x, m, "channel")
+    both = ((squares == 0) & (square == 0)).to(product.dtype)
+    none = (squares == 0) | (square == 0)
+    # A vector that is not 0 now has a component of 1, so that neither root is near 0.
+    roots = [torch.where(t == 0, torch.ones_like(t), t).sqrt() for t in (squares, square)]
+    return torch.where(none, both, product / (roots[0] * roots[1]))
 
 
 def by_similarity(
