@@ -10,6 +10,7 @@ import PIL.Image
 import pytest
 
 from litescene.core import STREET_OBJECTS, DataError
+from litescene.core.errors import AbsentSplitError
 from litescene.data.detection import open_detection
 from litescene.media.pictures import read_picture
 
@@ -52,6 +53,23 @@ def test_the_official_coco_folder_opens_wherever_its_pictures_lie(
         (sample,) = open_detection(f"coco:{tmp_path}", split).samples
         assert sample.picture.name == f"{split}2017.jpg"
         np.testing.assert_array_equal(sample.boxes, [[1, 2, 4, 6]])
+
+
+def test_a_coco_file_may_lie_with_its_pictures_in_a_folder_per_split(tmp_path: Path) -> None:
+    for folder in ("train", "valid"):
+        picture(tmp_path / folder / f"{folder}.jpg")
+        plain = {
+            "images": [{"id": 0, "file_name": f"{folder}.jpg"}],
+            "categories": [{"id": 0, "name": "cells"}, {"id": 1, "name": "red"}],
+            "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4]}],
+        }
+        (tmp_path / folder / "_annotations.coco.json").write_text(json.dumps(plain))
+    for split, folder in (("train", "train"), ("val", "valid")):
+        (sample,) = open_detection(f"coco:{tmp_path}", split).samples
+        assert sample.picture == tmp_path / folder / f"{folder}.jpg"
+        np.testing.assert_array_equal(sample.boxes, [[1, 2, 4, 6]])
+    with pytest.raises(AbsentSplitError, match=r"one JSON file for split 'test' .*, found none"):
+        open_detection(f"coco:{tmp_path}", "test")
 
 
 def test_boxes_of_a_table_stay_with_a_picture_of_another_ending(tmp_path: Path) -> None:

@@ -134,6 +134,9 @@ def test_coco_damage_is_named(tmp_path: Path) -> None:
     coco(tmp_path, annotations=[{"id": 5, "image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}])
     with pytest.raises(DataError, match=r"instances_train2017.json: annotation 5 names picture 9"):
         open_detection(f"coco:{tmp_path}", "train")
+    coco(tmp_path, images=[{"id": 1, "file_name": name} for name in ("a.png", "b.png")])
+    with pytest.raises(DataError, match=r"instances_train2017.json: two pictures have the id 1"):
+        open_detection(f"coco:{tmp_path}", "train")
     write(tmp_path / "annotations" / "instances_train2017.json", '{"images": [}')
     with pytest.raises(DataError, match=r"line 1: not JSON"):
         open_detection(f"coco:{tmp_path}", "train")

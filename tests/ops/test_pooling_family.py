@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,8 +22,11 @@ from torch.nn import functional as F
 from litescene.core import OperatorError, UnknownNameError
 from litescene.ops.pooling import (
     POOLINGS,
+    AdaPool,
+    EMPool,
     GatedPool,
     LIPPool,
+    MaxPool,
     PoolLayer,
     avg_pool,
     create_pool,
@@ -428,6 +432,24 @@ def test_names_options_and_windows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(OperatorError, match="2 dimensions"):
         create_pool("em", (2, 2, 2), channels=3)
     assert [name for name in POOLINGS if needs_channels(name)] == ["lip", "lift"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "words", "says"),
+    [
+        (MaxPool, {"kernel_size": 0}, "kernel is (0,)"),
+        (AdaPool, {"kernel_size": (2, 2), "stride": -1}, "stride is (-1, -1)"),
+        (EMPool, {"kernel_size": 2, "padding": (1, 2)}, "padding is (1, 2)"),
+        (EMPool, {"kernel_size": (2, 2), "stride": (1, 1, 1)}, "kernel_size is (2, 2)"),
+        (AdaPool, {"kernel_size": 2, "gradient": "exact"}, "'AdaPool' has no option gradient"),
+        (LIPPool, {"kernel_size": 2, "channels": 3, "dims": 4}, "dims is 4"),
+    ],
+)
+def test_layers_refuse_what_no_input_fits_when_they_are_made(
+    layer: type[PoolLayer], words: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(OperatorError, match=re.escape(says)):
+        layer(**words)
 
 
 def test_tensors_and_numbers_that_do_not_fit_are_refused() -> None:

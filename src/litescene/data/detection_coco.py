@@ -1,6 +1,6 @@
-"""COCO JSON: `annotations/*.json` beside the pictures.
+"""COCO JSON: `annotations/*.json` beside the pictures, or one JSON file in a folder per split.
 
-These lie in `images/`, `images/<split>/` or `<split>/`, as `val2017/`, or next to the file.
+The pictures lie in `images/`, `images/<split>/` or `<split>/`, as `val2017/`, or next to the file.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def read_coco(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     """Boxes of a COCO detection file.
 
     `root` is the JSON file itself or the folder of the data set, in which the file whose name
-    holds the split (`instances_train2017.json`) is taken; split `all` needs a single file. The
-    captions and key points that lie beside it in the official folder are passed over.
+    holds the split (`instances_train2017.json`) is taken, or else the one in a folder whose name
+    begins with it (`valid/_annotations.coco.json`); split `all` needs a single file. The captions
+    and key points that lie beside it in the official folder are passed over.
     """
     path = root if root.suffix == ".json" else _file_of_split(root, split)
     try:
@@ -57,21 +58,25 @@ def _file_of_split(root: Path, split: str) -> Path:
     folder = root / "annotations" if (root / "annotations").is_dir() else root
     files = sorted(folder.glob("*.json"))
     if split != "all":
-        files = [f for f in files if split in f.stem]
+        files = [f for f in files if split in f.stem] or sorted(root.glob(f"{split}*/*.json"))
     files = [f for f in files if f.stem.startswith(_OBJECTS)] or files
     if len(files) != 1:
-        found = ", ".join(f.name for f in files) or "none"
+        found = ", ".join(f.relative_to(root).as_posix() for f in files) or "none"
         kind = DataError if files else AbsentSplitError
         raise kind(
-            f"{folder}: expected one JSON file for split '{split}' "
-            f"(e.g. instances_{split}2017.json), found {found}"
+            f"{root}: expected one JSON file for split '{split}' (e.g. annotations/"
+            f"instances_{split}2017.json, or one in a folder {split}), found {found}"
         )
     return files[0]
 
 
 def _parse(path: Path, plain: dict[str, Any], flaws: Flaws) -> Annotations:
     names = _names(path, plain["categories"])
-    by_picture: dict[Any, list[_Row]] = {p["id"]: [] for p in plain["images"]}
+    by_picture: dict[Any, list[_Row]] = {}
+    for picture in plain["images"]:
+        if picture["id"] in by_picture:
+            raise DataError(f"{path}: two pictures have the id {picture['id']}; give each its own")
+        by_picture[picture["id"]] = []
     for entry in plain["annotations"]:
         try:
             row = _row(path, entry, names, by_picture)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, NamedTuple
 
 from torch import nn
 
 from litescene.core.errors import OperatorError, UnknownNameError
 from litescene.ops.pooling import classic, exponential, learned, lifting, stochastic
-from litescene.ops.pooling.layer import PoolLayer
+from litescene.ops.pooling.layer import PoolLayer, options_of, require_options
 from litescene.ops.pooling.windows import Size, Windows, per_axis
 
 
@@ -109,7 +108,7 @@ def create_pool(
     entry = _entry(name)
     if not isinstance(dims, int) or not 1 <= dims <= 3:
         raise OperatorError(f"dims is {dims!r}; it is 1, 2 or 3")
-    _require_known(name, how)
+    require_options(name, how, options_of(entry.layer.operator) - _NO_OPTIONS | {"dilation"})
     kernel = per_axis("kernel_size", kernel_size, dims)
     windows = Windows(
         kernel,
@@ -135,13 +134,3 @@ def _entry(name: str) -> Pooling:
     if name not in _FAMILY:
         raise UnknownNameError("pooling", name, _FAMILY)
     return _FAMILY[name]
-
-
-def _require_known(name: str, how: dict[str, Any]) -> None:
-    parameters = inspect.signature(_entry(name).layer.operator).parameters.values()
-    named = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY} - _NO_OPTIONS
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
-        named |= {"ceil_mode", "count_include_pad"}
-    known = ", ".join(sorted(named | {"dilation"}))
-    if strange := sorted(set(how) - named - {"dilation"}):
-        raise OperatorError(f"pooling '{name}' has no option {', '.join(strange)}; it has {known}")

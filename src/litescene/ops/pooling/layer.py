@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from litescene.core.errors import OperatorError
-from litescene.ops.pooling.windows import Size, Windows, traced
+from litescene.ops.pooling.windows import Size, Windows, dims_of, per_axis, traced
 
 
 def precise(x: Tensor) -> Tensor:
@@ -65,8 +66,27 @@ def _broadcasts(shape: tuple[int, ...], out: tuple[int, ...]) -> bool:
     return all(have in (1, want) for have, want in pairs)
 
 
+def options_of(operator: Callable[..., Any]) -> set[str]:
+    """Names of what a pooling's function can be told by name, the windows' options included."""
+    parameters = inspect.signature(operator).parameters.values()
+    named = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    windowed = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    return named | {"ceil_mode", "count_include_pad"} if windowed else named
+
+
+def require_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse options that a pooling does not have, with an `OperatorError`."""
+    if strange := sorted(set(given) - set(known)):
+        has = ", ".join(sorted(known))
+        raise OperatorError(f"pooling '{name}' has no option {', '.join(strange)}; it has {has}")
+
+
 class PoolLayer(nn.Module):
-    """Base of the layers: the windows' numbers, and the function to call with them."""
+    """Base of the layers: the windows' numbers, and the function to call with them.
+
+    Raises `OperatorError` for options that the function has not, and for numbers that make no
+    windows in any dimension.
+    """
 
     operator: Callable[..., Any]
 
@@ -79,8 +99,18 @@ class PoolLayer(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
+        require_options(type(self).__name__, options, options_of(type(self).operator))
         self.windows = (kernel_size, stride, padding, dilation)
+        self._require_windows()
         self.options = options
+
+    def _require_windows(self) -> None:
+        names = ("kernel_size", "stride", "padding", "dilation")
+        kernel_size, stride, *others = self.windows
+        given = (kernel_size, kernel_size if stride is None else stride, *others)
+        dims = dims_of(*given)
+        kernel, *steps = (per_axis(name, v, dims) for name, v in zip(names, given, strict=True))
+        Windows(kernel, steps[0], steps[1], steps[2])
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to N×C×out."""

@@ -269,6 +269,8 @@ class SimplifiedLogits(nn.Module):
 
     def __init__(self, channels: int, dims: int = 2) -> None:
         super().__init__()
+        if dims not in (1, 2, 3):
+            raise OperatorError(f"dims is {dims!r}; it is 1, 2 or 3")
         convolution: Any = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1]
         self.conv = convolution(channels, channels, 3, padding=1, bias=False)
         nn.init.zeros_(self.conv.weight)

@@ -159,9 +159,7 @@ def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
 
     Raises `OperatorError` if there are more or fewer, or one of them is no whole number.
     """
-    # arrays and tensors without dimensions are numbers, though tensors have an iterator
-    several = isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
-    given: Iterable[Any] = value if several else (value,) * dims  # type: ignore[assignment]
+    given: Iterable[Any] = value if _several(value) else (value,) * dims  # type: ignore[assignment]
     try:
         values = tuple(operator.index(v) for v in given)
     except TypeError as error:
@@ -171,6 +169,16 @@ def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
     if len(values) != dims:
         raise OperatorError(f"{name} is {value}; the input has {dims} dimensions to pool")
     return values
+
+
+def dims_of(*values: Size) -> int:
+    """Dimensions that numbers or several of them are for; 1 where all are single numbers."""
+    return max(len(v) if _several(v) else 1 for v in values)  # type: ignore[arg-type]
+
+
+def _several(value: Any) -> bool:
+    """Whether it is not one number, as arrays and tensors without dimensions are too."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def elements(x: Tensor, windows: Windows) -> tuple[Tensor, Tensor | None]:
