@@ -10,11 +10,9 @@ import pytest
 
 from litescene.core import DataError, Taxonomy
 from litescene.data.box_transforms import (
-    GREY,
     about,
     clip_boxes,
     jitter_hsv,
-    letterbox,
     limit_size,
     place,
     place_boxes,
@@ -23,7 +21,7 @@ from litescene.data.detection import DetectionData
 from litescene.data.detection_mix import DetectionMix, load_tile, rarity_weights
 from litescene.data.detection_records import DetectionSample
 from litescene.data.mosaic import CELL, MosaicOptions, Tile, blended, mosaic, single
-from litescene.runtime.letterbox import Letterbox
+from litescene.media.letterbox import PAD_VALUE
 
 STILL = MosaicOptions(hsv=(0.0, 0.0, 0.0))
 
@@ -139,7 +137,7 @@ def test_unknown_classes_are_marked_under_the_tile_only() -> None:
         tile, 192, 192, MosaicOptions(scale=(1.0, 1.0), flip=0.0), np.random.default_rng(0)
     )
     rows = made.known[..., 0].all(1)
-    grey_rows = (made.image.reshape(24, 8, 192, 3) == GREY).all((1, 2, 3))
+    grey_rows = (made.image.reshape(24, 8, 192, 3) == PAD_VALUE).all((1, 2, 3))
     assert made.known[..., 1].all()
     assert 0 < rows.sum() <= 24 - 144 // CELL + 1
     assert rows[grey_rows].all()
@@ -162,66 +160,6 @@ def test_hsv_jitter_of_nothing_keeps_greys_and_extremes_stay_in_range() -> None:
     np.testing.assert_array_equal(jitter_hsv(grey, (0.0, 0.0, 0.0), g), grey)
     colors = g.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     assert jitter_hsv(colors, (0.5, 0.9, 0.9), g).shape == (16, 16, 3)
-
-
-LETTERBOX_TABLE = [
-    # width, height, target, auto: resized width and height, left, top, right, bottom
-    (1000, 800, 608, True, (608, 486), (0, 13, 0, 13)),
-    (1000, 800, 608, False, (608, 486), (0, 61, 0, 61)),
-    (1280, 720, 640, True, (640, 360), (0, 12, 0, 12)),
-    (810, 1080, 640, True, (480, 640), (0, 0, 0, 0)),
-    (500, 333, 320, True, (320, 213), (0, 5, 0, 6)),
-    (500, 333, 320, False, (320, 213), (0, 53, 0, 54)),
-    (500, 375, 416, True, (416, 312), (0, 4, 0, 4)),
-    (1000, 801, 640, True, (640, 513), (0, 15, 0, 16)),
-]
-
-
-@pytest.mark.parametrize(("width", "height", "target", "auto", "resized", "pad"), LETTERBOX_TABLE)
-def test_the_letterbox_follows_the_published_table(
-    width: int,
-    height: int,
-    target: int,
-    auto: bool,
-    resized: tuple[int, int],
-    pad: tuple[int, int, int, int],
-) -> None:
-    boxed, fit = letterbox(np.zeros((height, width, 3), np.uint8), (target, target), auto=auto)
-    left, top, right, bottom = pad
-    assert boxed.shape == (resized[1] + top + bottom, resized[0] + left + right, 3)
-    assert (fit.left, fit.top) == (left, top)
-    assert (boxed[: fit.top] == GREY).all()
-
-
-@pytest.mark.parametrize("size", [(333, 500), (375, 500), (801, 1000), (380, 676), (104, 104)])
-@pytest.mark.parametrize("auto", [False, True])
-def test_training_and_deployment_use_the_same_letterbox(size: tuple[int, int], auto: bool) -> None:
-    g = np.random.default_rng(0)
-    image = g.integers(0, 256, (*size, 3), dtype=np.uint8)
-    boxed, fit = letterbox(image, (416, 416), auto=auto)
-    plan = Letterbox.plan(size, (416, 416), auto=auto)
-    np.testing.assert_array_equal(boxed, plan.apply(image))
-    boxes = np.array([[10, 20, 100, 60]], np.float32)
-    np.testing.assert_allclose(fit.to_picture(fit.to_input(boxes)), boxes, atol=1e-4)
-    np.testing.assert_allclose(plan.to_picture(fit.to_input(boxes)), boxes, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("size", "inside"),
-    [((801, 1000), (513, 640)), ((100, 1999), (32, 640)), ((1999, 100), (640, 32))],
-)
-def test_each_axis_has_the_ratio_that_rounding_gave_it(
-    size: tuple[int, int], inside: tuple[int, int]
-) -> None:
-    """The original maps both axes by one ratio, which is off by up to half a pixel of the input:
-    on a picture of 100×1999 by one and a half of the picture's own."""
-    _, fit = letterbox(np.zeros((*size, 3), np.uint8), (640, 640), auto=True)
-    plan = Letterbox.plan(size, (640, 640), auto=True)
-    whole = np.array([[0, 0, size[1], size[0]]], np.float32)
-    edges = [[fit.left, fit.top, fit.left + inside[1], fit.top + inside[0]]]
-    np.testing.assert_array_equal(fit.to_input(whole), edges)
-    for mapped in (fit.to_picture(fit.to_input(whole)), plan.to_picture(fit.to_input(whole))):
-        np.testing.assert_allclose(mapped, whole, rtol=1e-6)
 
 
 def test_pictures_are_shrunk_but_never_enlarged() -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from litescene.core import Image
 from litescene.export.flavours import convert
+from litescene.media.letterbox import Letterbox
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.catalog import find
 from litescene.runtime.detection import find_boxes
 from litescene.runtime.engines import OpenVinoEngine
-from litescene.runtime.letterbox import Letterbox
 from litescene.synth import Street
 
 SOURCE = Path(__file__).resolve().parents[2] / "examples" / "cpp"

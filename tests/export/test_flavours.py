@@ -20,12 +20,12 @@ from litescene.export.flavours import TARGETS, convert
 from litescene.export.flavours.opset11 import OPSET, broken_rules, lowered
 from litescene.export.flavours.plain_graph import INPUT, constant, plain_graph
 from litescene.export.parity import draw_picture
+from litescene.media.letterbox import Letterbox
 from litescene.models import create_model, variant
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle, write_metadata
 from litescene.runtime.catalog import find
 from litescene.runtime.detection import DEFAULT_IOU, DEFAULT_SCORE, Detector
-from litescene.runtime.letterbox import Letterbox
 from litescene.synth import Street
 
 SIZE = (96, 160)

@@ -1,4 +1,4 @@
-"""Transforms of pictures with boxes: letterbox, placement, clipping, colour.
+"""Transforms of pictures with boxes: placement, clipping, colour.
 
 Boxes are n×4 x1, y1, x2, y2 in pixels, measured at pixel edges: a box around a whole picture is
 0, 0, width, height.
@@ -6,68 +6,14 @@ Boxes are n×4 x1, y1, x2, y2 in pixels, measured at pixel edges: a box around a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from litescene.core import Image
-
-GREY = 114
-"""Fill of the letterbox and of every place without picture."""
+from litescene.media.letterbox import PAD_VALUE
 
 Boxes = NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """A letterbox: the picture scaled by (`scale_x`, `scale_y`) lies at (`left`, `top`)."""
-
-    left: int
-    top: int
-    scale_x: float
-    scale_y: float
-
-    def to_input(self, boxes: Boxes) -> Boxes:
-        """Boxes of the picture in pixels of the network's input."""
-        return (boxes * self._scale + self._offset).astype(np.float32)
-
-    def to_picture(self, boxes: Boxes) -> Boxes:
-        """Boxes of the network's input in pixels of the picture (not clipped)."""
-        return ((boxes - self._offset) / self._scale).astype(np.float32)
-
-    @property
-    def _scale(self) -> NDArray[np.float64]:
-        return np.array([self.scale_x, self.scale_y] * 2)
-
-    @property
-    def _offset(self) -> NDArray[np.float64]:
-        return np.array([self.left, self.top] * 2, np.float64)
-
-
-def letterbox(
-    image: Image, target: tuple[int, int], *, stride: int = 32, auto: bool = False
-) -> tuple[Image, Fit]:
-    """Fit a picture H×W×3 into `target` (height, width), centred on grey, aspect kept.
-
-    As YOLOv5 does: sides round to the nearest pixel (halves to even), the smaller half of an odd
-    padding is on the top and left; `auto` pads only to the next multiple of `stride`.
-    """
-    height, width = image.shape[:2]
-    ratio = min(target[0] / height, target[1] / width)
-    rows, columns = max(round(height * ratio), 1), max(round(width * ratio), 1)
-    pad_y, pad_x = target[0] - rows, target[1] - columns
-    if auto:
-        pad_y, pad_x = pad_y % stride, pad_x % stride
-    top, left = round(pad_y / 2 - 0.1), round(pad_x / 2 - 0.1)
-    canvas = np.full((rows + pad_y, columns + pad_x, 3), GREY, np.uint8)
-    inside = canvas[top : top + rows, left : left + columns]
-    if (rows, columns) == (height, width):
-        inside[:] = image
-    else:
-        inside[:] = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return canvas, Fit(left, top, columns / width, rows / height)
 
 
 def limit_size(image: Image, longest: int) -> Image:
@@ -111,7 +57,7 @@ def place(
         (x2 - x1, y2 - y1),
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=(GREY, GREY, GREY),
+        borderValue=(PAD_VALUE,) * 3,
     )
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from litescene.core import Image
 from litescene.data.box_transforms import (
-    GREY,
     Boxes,
     about,
     box_areas,
@@ -25,6 +24,7 @@ from litescene.data.box_transforms import (
     place,
     place_boxes,
 )
+from litescene.media.letterbox import PAD_VALUE
 
 CELL = 8
 """Side of a cell of the map of known classes: the finest stride of the detectors."""
@@ -75,7 +75,7 @@ class _Canvas:
     """Collects tiles into one training picture."""
 
     def __init__(self, height: int, width: int, classes: int) -> None:
-        self.image = np.full((height, width, 3), GREY, np.uint8)
+        self.image = np.full((height, width, 3), PAD_VALUE, np.uint8)
         self.known = np.ones((height // CELL, width // CELL, classes), bool)
         self.boxes: list[Boxes] = []
         self.classes: list[NDArray[np.int32]] = []

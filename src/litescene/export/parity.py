@@ -29,6 +29,7 @@ from litescene.core.contract import TaskName
 from litescene.export.graph import head_maps, planes_of
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
 from litescene.media.fitting import centre_crop, resize
+from litescene.media.letterbox import Letterbox
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.classification import class_agreement, class_probabilities
@@ -42,7 +43,6 @@ from litescene.runtime.engines import (
     has_bf16,
     installed,
 )
-from litescene.runtime.letterbox import Letterbox
 from litescene.runtime.restoration import picture_agreement, to_picture
 from litescene.runtime.segmentation import label_agreement, network_size
 from litescene.runtime.upsample import upsample_argmax

@@ -6,37 +6,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "Bundle": "bundle",
-    "write_metadata": "bundle",
-    "Classifier": "classification",
-    "Detector": "detection",
-    "ENGINES": "engines",
-    "Engine": "engines",
-    "create_engine": "engines",
-    "default_threads": "engines",
-    "Letterbox": "letterbox",
-    "load": "predictors",
-    "Restorer": "restoration",
-    "Segmenter": "segmentation",
-    "network_size": "segmentation",
-    "ShippedBundle": "catalog",
-    "find": "catalog",
-    "detect_source": "annotate",
-    "interpolate_source": "restore",
-    "segment_source": "annotate",
-    "upscale_source": "restore",
-    "shipped": "catalog",
-    "BoundedStream": "stream",
+    "Bundle": "runtime.bundle",
+    "write_metadata": "runtime.bundle",
+    "Classifier": "runtime.classification",
+    "Detector": "runtime.detection",
+    "ENGINES": "runtime.engines",
+    "Engine": "runtime.engines",
+    "create_engine": "runtime.engines",
+    "default_threads": "runtime.engines",
+    "Letterbox": "media.letterbox",
+    "load": "runtime.predictors",
+    "Restorer": "runtime.restoration",
+    "Segmenter": "runtime.segmentation",
+    "network_size": "runtime.segmentation",
+    "ShippedBundle": "runtime.catalog",
+    "find": "runtime.catalog",
+    "detect_source": "runtime.annotate",
+    "interpolate_source": "runtime.restore",
+    "segment_source": "runtime.annotate",
+    "upscale_source": "runtime.restore",
+    "shipped": "runtime.catalog",
+    "BoundedStream": "runtime.stream",
 }
 
 if TYPE_CHECKING:
+    from litescene.media.letterbox import Letterbox
     from litescene.runtime.annotate import detect_source, segment_source
     from litescene.runtime.bundle import Bundle, write_metadata
     from litescene.runtime.catalog import ShippedBundle, find, shipped
     from litescene.runtime.classification import Classifier
     from litescene.runtime.detection import Detector
     from litescene.runtime.engines import ENGINES, Engine, create_engine, default_threads
-    from litescene.runtime.letterbox import Letterbox
     from litescene.runtime.predictors import load
     from litescene.runtime.restoration import Restorer
     from litescene.runtime.restore import interpolate_source, upscale_source
@@ -72,4 +72,4 @@ def __getattr__(name: str) -> Any:
     # Lazy: listing bundles must not cost the import of numba and OpenCV.
     if name not in _HOME:
         raise AttributeError(f"module 'litescene.runtime' has no attribute '{name}'")
-    return getattr(importlib.import_module(f"litescene.runtime.{_HOME[name]}"), name)
+    return getattr(importlib.import_module(f"litescene.{_HOME[name]}"), name)

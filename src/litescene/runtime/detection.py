@@ -11,9 +11,9 @@ from litescene.core.contract import Contract
 from litescene.core.errors import InputError
 from litescene.core.frame import Image
 from litescene.core.results import Detections
+from litescene.media.letterbox import Letterbox
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Outputs
-from litescene.runtime.letterbox import Letterbox
 from litescene.runtime.nms import (
     Suppression,
     decode,

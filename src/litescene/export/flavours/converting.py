@@ -21,10 +21,10 @@ from litescene.export.graph import is_quantized
 from litescene.export.parity import draw_picture, exact_engines, fit
 from litescene.export.reference import decoded
 from litescene.media.atomic import write_atomic
+from litescene.media.letterbox import PAD_VALUE, Letterbox
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.detection import find_boxes, stated_iou, stated_score
 from litescene.runtime.engines import Engine, create_engine, default_threads
-from litescene.runtime.letterbox import PAD_VALUE, Letterbox
 
 _DRAWN = 3
 """Drawn pictures that always join the comparison."""

@@ -23,10 +23,10 @@ from litescene.core import (
     UnknownNameError,
 )
 from litescene.data.anchors import ENOUGH, fit_anchors, possible_recall
-from litescene.data.box_transforms import letterbox
 from litescene.data.detection import DetectionData, open_detection
 from litescene.data.detection_mix import STRIDE, DetectionMix
 from litescene.data.mosaic import MosaicOptions, TrainingPicture
+from litescene.media.letterbox import Letterbox
 from litescene.media.pictures import read_picture
 from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.detection_report import DetectionReport
@@ -336,15 +336,12 @@ def detect_picture(
     multi_label: bool = True,
 ) -> Detections:
     """Boxes of one picture H×W×3 uint8 in its own pixels, by the network in evaluation mode."""
-    boxed, fit = letterbox(image, (size, size), auto=True)
-    x = torch.from_numpy(boxed).to(device).permute(2, 0, 1)[None].float() / 255
+    box = Letterbox.plan(image.shape[:2], (size, size), auto=True)
+    x = torch.from_numpy(box.apply(image)).to(device).permute(2, 0, 1)[None].float() / 255
     rows = model(x.contiguous(memory_format=torch.channels_last))[0]
     found = detect(rows, score, iou, multi_label=multi_label).cpu().numpy()
-    height, width = image.shape[:2]
-    boxes = fit.to_picture(found[:, :4])
-    limits = np.array([width, height] * 2, np.float32)
     return Detections(
-        np.clip(boxes, 0, limits).astype(np.float32),
+        box.to_picture(found[:, :4]),
         found[:, 4].astype(np.float32),
         found[:, 5].astype(np.int32),
         taxonomy,

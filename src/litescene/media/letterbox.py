@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from litescene.core.frame import Image
 
 PAD_VALUE = 114
+"""Grey of every place without picture, in training too."""
 
 
 @dataclass(frozen=True, slots=True)

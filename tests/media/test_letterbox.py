@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from litescene.runtime import Letterbox
+from litescene.media.letterbox import Letterbox
 
 # picture (w, h), target, resized (w, h), pad l t r b and output (w, h) in auto mode, square pad
 TABLE = [
@@ -38,6 +38,21 @@ def test_the_pictures_corners_map_back_exactly(row: tuple) -> None:
     inside = [box.left, box.top, box.left + box.resized[1], box.top + box.resized[0]]
     back = box.to_picture(np.array([inside], np.float32))
     np.testing.assert_allclose(back, [[0, 0, width, height]], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "inside"),
+    [((801, 1000), (513, 640)), ((100, 1999), (32, 640)), ((1999, 100), (640, 32))],
+)
+def test_each_axis_has_the_ratio_that_rounding_gave_it(
+    size: tuple[int, int], inside: tuple[int, int]
+) -> None:
+    """The original maps both axes by one ratio, which is off by up to half a pixel of the input:
+    on a picture of 100×1999 by one and a half of the picture's own."""
+    box = Letterbox.plan(size, (640, 640), auto=True)
+    edges = [[box.left, box.top, box.left + inside[1], box.top + inside[0]]]
+    back = box.to_picture(np.array(edges, np.float32))
+    np.testing.assert_allclose(back, [[0, 0, size[1], size[0]]], rtol=1e-6)
 
 
 def test_boxes_outside_are_clipped_to_the_picture() -> None:
