@@ -118,13 +118,16 @@ def test_closing_a_stream_waits_for_the_read_that_another_thread_is_in(
     assert list(source) == []
 
 
-def test_a_silent_server_is_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_silent_server_is_given_up_after_a_while(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live_sources, "_OPEN_SECONDS", 0.3)
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
-        with pytest.raises(SourceError, match="cannot be opened"):
-            open_source(f"rtsp://127.0.0.1:{server.getsockname()[1]}/x")
+        with pytest.raises(SourceError, match=r"/x cannot be opened: no answer within 0.3 seconds"):
+            open_source(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x")
 
 
 class FakeCapture:

@@ -38,10 +38,14 @@ class StreamSource(Source):
         self._reading = threading.Lock()
         # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+        asked = time.monotonic()
         try:
             self._container = av.open(url, options=options, timeout=(_OPEN_SECONDS, _READ_SECONDS))
         except (av.FFmpegError, OSError) as error:
-            raise SourceError(f"the stream {url} cannot be opened: {reason_of(error)}") from error
+            # FFmpeg calls a server that stays silent invalid data, or an exit that was asked for.
+            silent = time.monotonic() - asked >= _OPEN_SECONDS
+            said = f"no answer within {_OPEN_SECONDS:g} seconds" if silent else reason_of(error)
+            raise SourceError(f"the stream {url} cannot be opened: {said}") from error
         if not self._container.streams.video:
             self._container.close()
             raise SourceError(f"the stream {url} has no video in it")
