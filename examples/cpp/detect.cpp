@@ -30,6 +30,7 @@ struct Model {
     std::vector<std::vector<std::array<double, 2>>> anchors;  // per level: width, height in pixels
     std::vector<double> strides;
     double score = 0, iou = 0;
+    size_t most = 0;  // boxes that stay
 };
 
 struct Box {
@@ -74,6 +75,7 @@ Model read_model(const std::string& path) {
     for (const auto& stride : file["strides"]) model.strides.push_back(double(stride));
     model.score = double(file["thresholds"]["score"]);
     model.iou = double(file["thresholds"]["iou"]);
+    model.most = size_t(int(file["most_boxes"]));
     return model;
 }
 
@@ -142,12 +144,13 @@ double overlap(const Box& a, const Box& b) {
     return common / ((a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - common);
 }
 
-// Greedy suppression within each class, the best box first.
-std::vector<Box> suppress(std::vector<Box> found, double iou) {
+// Greedy suppression within each class, the best box first, until there are as many as may stay.
+std::vector<Box> suppress(std::vector<Box> found, double iou, size_t most) {
     std::stable_sort(found.begin(), found.end(),
                      [](const Box& a, const Box& b) { return a.score > b.score; });
     std::vector<Box> kept;
     for (const Box& box : found) {
+        if (kept.size() == most) break;
         const bool covered = std::any_of(kept.begin(), kept.end(), [&](const Box& other) {
             return other.label == box.label && overlap(other, box) > iou;
         });
@@ -192,7 +195,7 @@ int run(int count, char** words) {
     for (size_t level = 0; level < model.strides.size(); ++level)
         decode(request.get_output_tensor(level), model.anchors.at(level), model.strides[level], model, found);
     std::vector<Box> boxes;
-    for (const Box& box : suppress(std::move(found), model.iou))
+    for (const Box& box : suppress(std::move(found), model.iou, model.most))
         boxes.push_back(letterbox.to_picture(box, picture.size()));
     for (const Box& box : boxes)
         std::printf("%s %.4f %.2f %.2f %.2f %.2f\n", model.classes[size_t(box.label)].c_str(), box.score,

@@ -19,6 +19,7 @@ from litescene.runtime.bundle import Bundle
 from litescene.runtime.catalog import find
 from litescene.runtime.detection import find_boxes
 from litescene.runtime.engines import OpenVinoEngine
+from litescene.runtime.nms import MAX_BOXES
 from litescene.synth import Street
 
 SOURCE = Path(__file__).resolve().parents[2] / "examples" / "cpp"
@@ -47,15 +48,20 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def eager_detector() -> Bundle:
     """One that finds something in every picture."""
+    return with_thresholds(score=0.03, iou=0.4)
+
+
+def with_thresholds(score: float, iou: float) -> Bundle:
     bundle = find("yolov5_lite_e")
-    low = {"score": 0.03, "iou": 0.4}
-    return replace(bundle, contract=replace(bundle.contract, thresholds=low))
+    thresholds = {"score": score, "iou": iou}
+    return replace(bundle, contract=replace(bundle.contract, thresholds=thresholds))
 
 
 def by_python(bundle: Bundle, picture: Image) -> tuple[np.ndarray, np.ndarray]:
     box = Letterbox.plan((picture.shape[0], picture.shape[1]), SIZE, auto=False)
     heads = OpenVinoEngine(bundle, 2, "f32", store=False).run(box.apply(picture)[None])
-    rows = find_boxes([head[0] for head in heads], bundle.contract, 0.03, 0.4)
+    contract = bundle.contract
+    rows = find_boxes([head[0] for head in heads], contract, **contract.thresholds)
     return box.to_picture(rows[:, :4]), rows[:, 4:]
 
 
@@ -85,6 +91,23 @@ def test_boxes_are_those_of_python(program: Path, eager_detector: Bundle, tmp_pa
         assert (np.asarray(PIL.Image.open(drawn)) != picture).any()
         found += len(lines)
     assert found > 20
+
+
+@pytest.mark.slow
+def test_no_more_boxes_stay_than_in_python(program: Path, tmp_path: Path) -> None:
+    eager = with_thresholds(score=1e-4, iou=0.9)
+    convert(eager, "openvino", tmp_path, SIZE)
+    network = [tmp_path / f"yolov5_lite_e.{ending}" for ending in ("xml", "json")]
+    picture = next(iter(Street(3, 640, 480, 2.0).frames())).image
+    PIL.Image.fromarray(picture).save(tmp_path / "street.png")
+    ran = subprocess.run(
+        [program, *network, tmp_path / "street.png"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    scores = np.array([float(line.split()[1]) for line in ran.stdout.splitlines()])
+    _, by_scores = by_python(eager, picture)
+    assert len(scores) == len(by_scores) == MAX_BOXES
+    np.testing.assert_allclose(scores, by_scores[:, 0], atol=1e-3)
 
 
 @pytest.mark.slow

@@ -25,6 +25,7 @@ from litescene.media.letterbox import PAD_VALUE, Letterbox
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.detection import find_boxes, stated_iou, stated_score
 from litescene.runtime.engines import Engine, create_engine, default_threads
+from litescene.runtime.nms import MAX_BOXES
 
 _DRAWN = 3
 """Drawn pictures that always join the comparison."""
@@ -216,6 +217,7 @@ def _facts(bundle: Bundle, model: Graph, finish: Finish) -> dict[str, Any]:
             "anchors": [[list(size) for size in level] for level in contract.anchors],
             "strides": list(contract.strides),
             "thresholds": {"score": stated_score(contract), "iou": stated_iou(contract)},
+            "most_boxes": MAX_BOXES,
         }
     else:
         facts["meaning"] = _OUTPUTS[contract.task]
