@@ -5,8 +5,8 @@
 `results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed`, `sparsity`, `flavours`, `detectors`, `detect_speed`,
-`detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables of official names).
+section each if it is there), `pooling_speed`, `pooling_speed_avx2`, `sparsity`, `flavours`,
+`detectors`, `detect_speed`, `detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
 POOLINGS = [f"pooling_{task}" for task in TASKS]
 FIDELITY = "pooling_fidelity"
-SPEED = "pooling_speed"
+SPEED, SPEED_AVX2 = "pooling_speed", "pooling_speed_avx2"
 SPARSITY = "sparse_speed"
 FLAVOURS = "flavours"
 DETECTORS, WITHOUT_VNNI = "detect_speed", "detect_speed_avx2"
@@ -62,7 +62,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
         "poolings": lambda: poolings(RESULTS),
         "fidelity": lambda: fidelity(RESULTS / f"{FIDELITY}.json"),
-        "pooling_speed": lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
+        SPEED: lambda: pooling_speed(RESULTS / f"{SPEED}.json"),
+        SPEED_AVX2: lambda: pooling_speed(RESULTS / f"{SPEED_AVX2}.json"),
         "sparsity": lambda: sparsity(RESULTS / f"{SPARSITY}.json"),
         "flavours": lambda: flavours(RESULTS / f"{FLAVOURS}.json"),
         "detectors": lambda: detectors(RESULTS),

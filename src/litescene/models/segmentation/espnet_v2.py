@@ -7,7 +7,9 @@ no code was taken.
 Differences: there are two official decoders. Ours is the one of EdgeNets (2019), with the widths
 that it has for Cityscapes; the published weights belong to it, and its authors call the one of
 2018 obsolete. It doubles maps and so fails on sides that are no multiple of 16; here a map is
-resized to the one that it meets, which is the same on those. Everything bilinear puts the outermost
+resized to the one that it meets, which is the same on those. The first pyramid's largest map has
+twice the rows of its input, as the factor says: at 360×480 46, where the reference count has 45,
+which is 540·min(classes // 2, 16) multiply-accumulates less. Everything bilinear puts the outermost
 centres on each other. Scale 1.25 has no published segmentation weights.
 
     stage     stride   channels   content
