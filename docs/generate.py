@@ -6,7 +6,8 @@
 and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
 `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
 section each if it is there), `pooling_speed`, `pooling_speed_avx2`, `sparsity`, `flavours`,
-`detectors`, `detect_speed`, `detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables of official names).
+`detectors`, `detect_speed`, `detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables
+of official names).
 """
 
 from __future__ import annotations
