@@ -1,4 +1,4 @@
-"""Which elements of the input the windows of an output have, as tables for the CPU kernels."""
+"""Which elements of the input the windows of an output have, as tables."""
 
 from __future__ import annotations
 
@@ -68,6 +68,36 @@ def _blocks(width: int, out: int, stride: int, padding: int, dilation: int, taps
     high = np.clip(-((first - width) // stride), 0, WIDTH)
     whole = ((low == 0) & (high >= min(WIDTH, out))).all(1)
     return lefts, whole.astype(np.int64), np.stack([low, high], 2)
+
+
+@functools.lru_cache(64)
+def covering(size: tuple[int, ...], windows: Windows) -> tuple[Table, Table]:
+    """Which elements of windows each position of the input is in, and how many positions each
+    window has.
+
+    The first is most×positions, of the elements K×out in row-major order; K·out, the number behind
+    the last, where a position is in fewer windows than others. The second has out's shape.
+    """
+    out = windows.output_size(size)
+    dims, flat = len(size), np.zeros((1,) * 2 * len(size), np.int64)
+    there = np.ones_like(flat, bool)
+    for axis in range(dims):
+        at = _axis(
+            size[axis], out[axis], windows.stride[axis], windows.padding[axis],
+            windows.dilation[axis], windows.kernel[axis],
+        )  # fmt: skip
+        shape = [1] * 2 * dims
+        shape[axis], shape[dims + axis] = windows.kernel[axis], out[axis]
+        at = at.T.reshape(shape)
+        flat, there = flat * size[axis] + at, there & (at >= 0)
+    place, positions = np.where(there, flat, -1).ravel(), int(np.prod(size))
+    order = np.argsort(place, kind="stable")[np.count_nonzero(place < 0) :]
+    place = place[order]
+    counts = np.bincount(place, minlength=positions)
+    turn = np.arange(place.size) - (np.cumsum(counts) - counts)[place]
+    table = np.full((max(int(counts.max()), 1), positions), there.size, np.int64)
+    table[turn, place] = order
+    return table, there.reshape(windows.count, *out).sum(0)
 
 
 @functools.lru_cache(256)

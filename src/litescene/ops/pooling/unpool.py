@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from litescene.core.errors import OperatorError
 from litescene.ops.pooling.exponential import Masks
 from litescene.ops.pooling.layer import per_output
+from litescene.ops.pooling.plans import covering
 from litescene.ops.pooling.weighting import choice
-from litescene.ops.pooling.windows import Size, Windows, elements, traced, windows_for
+from litescene.ops.pooling.windows import Size, Windows, traced, windows_for
 
 Normalize = Literal["sum", "mean"]
 
@@ -80,8 +81,10 @@ def ada_unpool_into(
     """`ada_unpool` into an input of that size, each tile put where its window was.
 
     Where windows overlap the mean of what they bring is taken; where no window was there is 0;
-    padding is cropped. The numbers are those that pooled the input, `size` its last dimensions.
+    padding is cropped. The numbers are those that pooled the input, `size` its last dimensions. A
+    traced graph is good for this size only.
     """
+    size = tuple(int(length) for length in size)
     like = y.new_zeros(1, 1, *size)
     windows = windows_for(like, kernel_size, stride, padding, dilation, **how)
     out = windows.output_size(size)
@@ -97,12 +100,11 @@ def ada_unpool_into(
             f"masks of shape {tuple(tiles.shape)} are none of windows {windows.kernel} at {out}; "
             f"their size would be {expected}"
         )
-    where = _sources(like, windows)
+    table, present = (torch.from_numpy(t).to(y.device) for t in covering(size, windows))
     values = _apart(tiles, windows, out)
     if normalize == "mean":  # at borders fewer elements than the kernel has were pooled
-        pooled = (where >= 0).reshape(windows.count, *out).sum(0)
-        values = values * (windows.count if windows.count_include_pad else pooled)
-    return _mean_where(values.flatten(2), where, size)
+        values = values * (windows.count if windows.count_include_pad else present)
+    return _mean_of(values.flatten(2), table).reshape(*y.shape[:2], *size)
 
 
 def _apart(tiles: Tensor, windows: Windows, out: tuple[int, ...]) -> Tensor:
@@ -114,22 +116,11 @@ def _apart(tiles: Tensor, windows: Windows, out: tuple[int, ...]) -> Tensor:
     return apart.permute(0, 1, *order).reshape(*tiles.shape[:2], windows.count, *out)
 
 
-def _sources(like: Tensor, windows: Windows) -> Tensor:
-    """Flat input position of every element of every window, and -1 outside the input."""
-    positions = torch.arange(1, like[0, 0].numel() + 1, dtype=torch.float64, device=like.device)
-    taken, _ = elements(positions.reshape(like.shape), windows)
-    return taken.round().long().flatten() - 1
-
-
-def _mean_where(values: Tensor, where: Tensor, size: tuple[int, ...]) -> Tensor:
-    inside = where >= 0
-    values, where = values[..., inside], where[inside]
-    count = 1
-    for length in size:
-        count *= length
-    summed = values.new_zeros(*values.shape[:2], count).index_add(2, where, values)
-    times = torch.bincount(where, minlength=count).clamp(min=1).to(values.dtype)
-    return (summed / times).reshape(*values.shape[:2], *size)
+def _mean_of(values: Tensor, table: Tensor) -> Tensor:
+    """Of the elements that the table names for each position, see `plans.covering`."""
+    # Read, not added up where they belong: the same bits in every run, and in any runtime.
+    taken = F.pad(values, (0, 1))[..., table].sum(2)
+    return taken / (table < values.shape[2]).sum(0).clamp(min=1)
 
 
 class AdaUnPool(nn.Module):
