@@ -1,4 +1,4 @@
-"""AdaPool with its weights and AdaUnPool as a graph of standard operators, for any size."""
+"""The ways back as graphs: exported to standard operators, and compiled."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from litescene.ops.pooling import (
     ada_pool_with_masks,
     ada_unpool,
     ada_unpool_into,
+    max_pool_with_places,
+    max_unpool,
 )
 
 
@@ -76,6 +78,19 @@ def test_overlapping_tiles_export_for_one_size_and_any_batch(tmp_path: Path) -> 
         x = torch.randn(count, 3, 9, 12)
         (found,) = session.run(None, {"x": x.numpy()})
         np.testing.assert_allclose(found, network(x).numpy(), atol=1e-5)
+
+
+class Places(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        y, places = max_pool_with_places(x, 3, 2, 1)
+        return max_unpool(2 * y, places, (9, 12))
+
+
+@pytest.mark.parametrize("way", [Overlapping, Places])
+def test_the_way_back_compiles_in_one_graph(way: type[nn.Module]) -> None:
+    network, x = way(), torch.randn(2, 3, 9, 12)
+    compiled = torch.compile(network, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), network(x))
 
 
 @pytest.mark.parametrize("size", [(4, 6), (8, 9), (5, 7), (12, 2)])

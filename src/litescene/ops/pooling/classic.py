@@ -187,7 +187,7 @@ def max_unpool(y: Tensor, places: Tensor, size: tuple[int, ...]) -> Tensor:
             f"{dims} dimensions of y"
         )
     count = math.prod(size)
-    if not traced() and places.numel():
+    if not (traced() or torch.compiler.is_compiling()) and places.numel():
         first, last = int(places.min()), int(places.max())
         if first < 0 or last >= count:
             raise OperatorError(f"places {first} to {last} do not lie in a size of {tuple(size)}")

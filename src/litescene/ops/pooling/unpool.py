@@ -5,7 +5,7 @@ Stergiou and Poppe, IEEE TIP 32 (2023), section on up-sampling; see `exponential
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +100,8 @@ def ada_unpool_into(
             f"masks of shape {tuple(tiles.shape)} are none of windows {windows.kernel} at {out}; "
             f"their size would be {expected}"
         )
-    table, present = (torch.from_numpy(t).to(y.device) for t in covering(size, windows))
+    numbers = (windows.kernel, windows.stride, windows.padding, windows.dilation)
+    table, present = (t.to(y.device) for t in _covering(size, *numbers, windows.ceil_mode))
     values = _apart(tiles, windows, out)
     if normalize == "mean":  # at borders fewer elements than the kernel has were pooled
         values = values * (windows.count if windows.count_include_pad else present)
@@ -114,6 +115,13 @@ def _apart(tiles: Tensor, windows: Windows, out: tuple[int, ...]) -> Tensor:
     apart = tiles.reshape(*tiles.shape[:2], *pairs)
     order = [3 + 2 * i for i in range(dims)] + [2 + 2 * i for i in range(dims)]
     return apart.permute(0, 1, *order).reshape(*tiles.shape[:2], windows.count, *out)
+
+
+@torch.compiler.assume_constant_result
+def _covering(size: tuple[int, ...], *numbers: Any) -> tuple[Tensor, Tensor]:
+    """`plans.covering` for windows of these numbers, as tensors: in a compiled graph constants."""
+    table, present = covering(size, Windows(*numbers))
+    return torch.from_numpy(table), torch.from_numpy(present)
 
 
 def _mean_of(values: Tensor, table: Tensor) -> Tensor:
