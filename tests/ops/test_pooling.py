@@ -239,6 +239,16 @@ def test_types_forms_and_empty_batches(name: str, dtype: torch.dtype) -> None:
     assert tuple(pool(x[:0], 3, 2, 1).shape) == (0, 3, 4, 4)
 
 
+@pytest.mark.parametrize("name", POOLS)
+def test_gradients_of_single_pictures_by_vmap_are_theirs(name: str) -> None:
+    x = noise(3, 2, 7, 8, dtype=torch.float32)
+    pool = partial(POOLS[name], kernel_size=3, stride=2, padding=1)
+    each = torch.func.vmap(torch.func.grad(lambda one: pool(one[None]).square().sum()))(x)
+    x.requires_grad_()
+    (exact,) = torch.autograd.grad(pool(x).square().sum(), x)
+    torch.testing.assert_close(each, exact)
+
+
 @pytest.mark.parametrize("name", ["ada", "idw"])
 def test_compiled_poolings_are_the_same(name: str) -> None:
     x = picture(2, torch.float32)

@@ -26,8 +26,10 @@ FEW_CHANNELS = WIDTH // 2
 
 
 def takes(x: Tensor, windows: Windows, delta: float | None = None) -> bool:
-    """Whether there are kernels for this: up to float32, and no graph being traced."""
+    """Whether there are kernels for this: up to float32, no graph being traced, no `torch.func`."""
     if traced() or torch.compiler.is_compiling() or x.dtype == torch.float64:
+        return False
+    if torch._C._are_functorch_transforms_active():  # what `Function.apply` itself asks
         return False
     return triton_launch.takes(windows, delta) if _on_gpu(x) else x.device.type == "cpu"
 
