@@ -191,10 +191,9 @@ def test_layers_work_under_autocast_and_without_gradients(layer: torch.nn.Module
 def test_gradients_of_dilated_convolutions_are_right_in_bf16(
     channels: int, dilation: tuple[int, int]
 ) -> None:
-    """PyTorch's own are rubbish on some processors, or end the program (see the operator).
+    """PyTorch's own of the weight are rubbish on some processors, or end the program.
 
-    Where the processor has no bf16, PyTorch rounds partial sums to it: of 720 random cases the
-    worst is off by 2.9 units of bf16's last place at the largest value.
+    That of the input is left to PyTorch, which without bf16 instructions rounds partial sums.
     """
     x = torch.randn(4, channels, 12, 14).bfloat16().contiguous(memory_format=torch.channels_last)
     layer = DilatedConv2d(channels, 24, 3, 1, dilation, dilation).bfloat16()
@@ -203,13 +202,14 @@ def test_gradients_of_dilated_convolutions_are_right_in_bf16(
     g = torch.randn_like(ours)
     exact = [t.detach().double().requires_grad_() for t in inputs]
     theirs = F.conv2d(*exact, 1, dilation, dilation)
-    for one, other in zip(
+    for one, other, bound in zip(
         (ours, *torch.autograd.grad(ours, inputs, g)),
         (theirs, *torch.autograd.grad(theirs, exact, g.double())),
+        (0.01, 4 * 2**-8, 0.01, 0.01),
         strict=True,
     ):
         difference = (one.detach().double() - other.detach()).abs().max()
-        assert float(difference / other.detach().abs().max()) < 4 * 2**-8
+        assert float(difference / other.detach().abs().max()) < bound
 
 
 def test_dilated_convolutions_equal_torchs_in_float64() -> None:

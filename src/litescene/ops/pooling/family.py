@@ -9,7 +9,7 @@ from torch import nn
 from litescene.core.errors import OperatorError, UnknownNameError
 from litescene.ops.pooling import classic, exponential, learned, lifting, stochastic
 from litescene.ops.pooling.layer import PoolLayer, options_of, require_options
-from litescene.ops.pooling.windows import Size, Windows, per_axis
+from litescene.ops.pooling.windows import Size, Windows
 
 
 class Pooling(NamedTuple):
@@ -109,13 +109,7 @@ def create_pool(
     if not isinstance(dims, int) or not 1 <= dims <= 3:
         raise OperatorError(f"dims is {dims!r}; it is 1, 2 or 3")
     require_options(name, how, options_of(entry.layer.operator) - _NO_OPTIONS | {"dilation"})
-    kernel = per_axis("kernel_size", kernel_size, dims)
-    windows = Windows(
-        kernel,
-        kernel if stride is None else per_axis("stride", stride, dims),
-        per_axis("padding", padding, dims),
-        per_axis("dilation", how.pop("dilation", 1), dims),
-    )
+    windows = Windows.of(dims, kernel_size, stride, padding, how.pop("dilation", 1))
     if entry.layer is lifting.LiftPool:
         lifting.require_halves(windows)
     if entry.whole or (entry.shared and per_channel):

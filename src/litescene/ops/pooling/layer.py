@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.core.errors import OperatorError
-from litescene.ops.pooling.windows import Size, Windows, dims_of, per_axis, traced
+from litescene.ops.pooling.windows import Size, Windows, dims_of, traced
 
 
 def precise(x: Tensor) -> Tensor:
@@ -101,16 +101,9 @@ class PoolLayer(nn.Module):
         super().__init__()
         require_options(type(self).__name__, options, options_of(type(self).operator))
         self.windows = (kernel_size, stride, padding, dilation)
-        self._require_windows()
+        given = [numbers for numbers in self.windows if numbers is not None]
+        Windows.of(dims_of(*given), *self.windows)  # refuses what makes none
         self.options = options
-
-    def _require_windows(self) -> None:
-        names = ("kernel_size", "stride", "padding", "dilation")
-        kernel_size, stride, *others = self.windows
-        given = (kernel_size, kernel_size if stride is None else stride, *others)
-        dims = dims_of(*given)
-        kernel, *steps = (per_axis(name, v, dims) for name, v in zip(names, given, strict=True))
-        Windows(kernel, steps[0], steps[1], steps[2])
 
     def forward(self, x: Tensor) -> Tensor:
         """N×C×size to N×C×out."""

@@ -100,6 +100,7 @@ def ada_unpool_into(
             f"masks of shape {tuple(tiles.shape)} are none of windows {windows.kernel} at {out}; "
             f"their size would be {expected}"
         )
+    # As numbers: a compiler that takes the result for a constant cannot hand on an object.
     numbers = (windows.kernel, windows.stride, windows.padding, windows.dilation)
     table, present = (t.to(y.device) for t in _covering(size, *numbers, windows.ceil_mode))
     values = _apart(tiles, windows, out)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
@@ -41,6 +41,24 @@ class Windows:
                 raise OperatorError(
                     f"padding is {self.padding}; it must be from 0 to half the kernel {self.kernel}"
                 )
+
+    @classmethod
+    def of(
+        cls, dims: int, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size,
+        *how: bool,
+    ) -> Windows:  # fmt: skip
+        """From what a pooling is told: numbers hold for all dimensions, the stride may be left out.
+
+        Raises `OperatorError` for numbers that make no windows.
+        """
+        kernel = per_axis("kernel_size", kernel_size, dims)
+        return cls(
+            kernel,
+            kernel if stride is None else per_axis("stride", stride, dims),
+            per_axis("padding", padding, dims),
+            per_axis("dilation", dilation, dims),
+            *how,
+        )
 
     @property
     def count(self) -> int:
@@ -135,15 +153,8 @@ def windows_for(
         )
     if not x.is_floating_point():
         raise OperatorError(f"poolings take floating point, not {x.dtype} (shape {tuple(x.shape)})")
-    kernel = per_axis("kernel_size", kernel_size, dims)
-    windows = Windows(
-        kernel,
-        kernel if stride is None else per_axis("stride", stride, dims),
-        per_axis("padding", padding, dims),
-        per_axis("dilation", dilation, dims),
-        ceil_mode,
-        count_include_pad,
-    )
+    how = ceil_mode, count_include_pad
+    windows = Windows.of(dims, kernel_size, stride, padding, dilation, *how)
     if not traced():
         windows.output_size(tuple(x.shape[2:]))
     return windows
@@ -159,7 +170,7 @@ def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
 
     Raises `OperatorError` if there are more or fewer, or one of them is no whole number.
     """
-    given: Iterable[Any] = value if _several(value) else (value,) * dims  # type: ignore[assignment]
+    given: Iterable[Any] = value if _several(value) else (value,) * dims
     try:
         values = tuple(operator.index(v) for v in given)
     except TypeError as error:
@@ -173,10 +184,10 @@ def per_axis(name: str, value: Size, dims: int) -> tuple[int, ...]:
 
 def dims_of(*values: Size) -> int:
     """Dimensions that numbers or several of them are for; 1 where all are single numbers."""
-    return max(len(v) if _several(v) else 1 for v in values)  # type: ignore[arg-type]
+    return max(len(v) if _several(v) else 1 for v in values)
 
 
-def _several(value: Any) -> bool:
+def _several(value: Any) -> TypeGuard[tuple[int, ...]]:
     """Whether it is not one number, as arrays and tensors without dimensions are too."""
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
