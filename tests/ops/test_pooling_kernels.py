@@ -134,6 +134,29 @@ def test_rows_of_any_width(windows: int, how: Any) -> None:
     assert gradient < 1e-5
 
 
+@pytest.mark.parametrize("size", [(8, 48), (10, 49), (7, 48), (12, 16), (4, 6, 48), (5, 9, 80)])
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kernel_size": 2},
+        {"kernel_size": 2, "ceil_mode": True},
+        {"kernel_size": 2, "stride": 2, "padding": 1},
+        {"kernel_size": (3, 2), "stride": 2},
+        {"kernel_size": (3, 2), "stride": (1, 2), "dilation": (2, 1)},
+        {"kernel_size": (2, 4), "stride": 2},
+    ],
+)
+def test_rows_that_end_with_half_a_block(size: tuple[int, ...], how: dict[str, Any]) -> None:
+    """Two rows are computed as one where they can be; and β lies as the output does."""
+    deep = len(size) - 2
+    how = {k: (2,) * deep + v if isinstance(v, tuple) else v for k, v in how.items()}
+    x = rounded(noise(2, 3, *size))
+    beta = rounded(torch.sigmoid(noise(3, *ada_pool(x, **how).shape[2:])))
+    value, *gradients = compare(ada_pool, x, "planes", beta, **how)
+    assert value < 1e-6
+    assert max(gradients) < 1e-5
+
+
 @pytest.mark.parametrize("channels", [1, 3, 8, 15, 16, 17, 33])
 def test_any_number_of_channels_last(channels: int) -> None:
     x = rounded(noise(2, channels, 6, 7))

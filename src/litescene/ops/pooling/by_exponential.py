@@ -1,8 +1,9 @@
 """eM, eDSCW and AdaPool of sixteen windows side by side; see `survey` for what describes them.
 
 Both exponentials are polynomials with an error below 2e-7 (minimax fits of 2^f on [-1/2, 1/2] with
-the value 1 at 0, and of (e^(2s) - 1)/s on [0, 1/2]). Of the similarity's exponential only what it
-has above 1 is summed up: with m the mean and e = e^s - 1
+the value 1 at 0, and of (e^(2s) - 1)/s on [0, 1/2]). Their terms are summed up in pairs, as in
+Estrin's scheme: a chain of one power after the other keeps the processor waiting. Of the
+similarity's exponential only what it has above 1 is summed up: with m the mean and e = e^s - 1
 
     Σ e^s·x / Σ e^s = (K·m + Σ e·x) / (K + Σ e)
 
@@ -40,23 +41,22 @@ def exp_below(t):  # type: ignore[no-untyped-def]
     z = t * _LOG2E
     rounded = z + _MAGIC
     f = z - (rounded - _MAGIC)
-    p = f * _F(0.001326472731307149) + _F(0.009671512991189957)
-    p = p * f + _F(0.05550733581185341)
-    p = p * f + _F(0.24022242426872253)
-    p = p * f + _F(0.6931470036506653)
-    p = p * f + _F(1.0)
+    q = f * f
+    low = f * _F(0.6931470036506653) + _F(1.0)
+    middle = f * _F(0.05550733581185341) + _F(0.24022242426872253)
+    high = f * _F(0.001326472731307149) + _F(0.009671512991189957)
+    p = (high * q + middle) * q + low
     return floats(bits(p) + (bits(rounded) << _SHIFT))
 
 
 @njit(**INLINE)
 def exp_more(s):  # type: ignore[no-untyped-def]
     """e^(2s) - 1 for s from 0 to 1/2."""
-    p = s * _F(0.13661031424999237) + _F(0.23840771615505219)
-    p = p * s + _F(0.6740456819534302)
-    p = p * s + _F(1.3324825763702393)
-    p = p * s + _F(2.000035285949707)
-    p = p * s + _F(1.999999761581421)
-    return p * s
+    q = s * s
+    low = s * _F(2.000035285949707) + _F(1.999999761581421)
+    middle = s * _F(0.6740456819534302) + _F(1.3324825763702393)
+    high = s * _F(0.13661031424999237) + _F(0.23840771615505219)
+    return ((high * q + middle) * q + low) * s
 
 
 @njit(**INLINE)

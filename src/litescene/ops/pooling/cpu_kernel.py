@@ -2,8 +2,9 @@
 
 For planes that are contiguous: sixteen windows side by side in a row are computed at a time, see
 `lanes`. Rows of windows that are no multiple of sixteen long have a last block that overlaps the
-one before; what both compute is the same. A plane belongs to one thread, which alone writes its
-part of the gradient: results do not depend on the number of threads.
+one before (what both compute is the same), or go on in the next row, see `plans.Plan.forward`. A
+plane belongs to one thread, which alone writes its part of the gradient: results do not depend on
+the number of threads.
 
 x is planes×elements, float32 or bfloat16 in uint16. β is a flat table of channels by positions and
 its shape, see `transfer.share_of`. The other tables are those of `plans.Plan`.
@@ -15,7 +16,7 @@ import numpy as np
 from numba import njit
 
 from litescene.ops.pooling.lanes import answer, pull
-from litescene.ops.pooling.transfer import add, fetch, put, share_of
+from litescene.ops.pooling.transfer import add, fetch, fetch_row, put, share_of
 from litescene.ops.pooling.vectors import (
     FAST,
     INLINE,
@@ -38,10 +39,15 @@ def scratch_size(taps: int, windows: int, reach: int) -> int:
 
 
 @njit(**INLINE)
-def _elements(x, size, plane, starts, rows, row, lefts, edges, b, whole, taps, inside):  # type: ignore[no-untyped-def]
+def _elements(x, size, plane, starts, rows, row, places, edges, b, whole, lanes, taps, inside):  # type: ignore[no-untyped-def]
     """The elements of a block of windows; answers how many a window has at most."""
-    _, columns, stride, padding, dilation = row
-    first = plane + lefts[b] * stride - padding
+    _, columns, stride, _, dilation = row
+    first, ninth = plane + places[2 * b], plane + places[2 * b + 1]
+    if whole and lanes == WIDTH and stride <= 2:
+        for k in range(rows):
+            fetch_row(x, first + starts[k], ninth + starts[k], columns, stride, dilation, taps,
+                      k * columns * WIDTH)  # fmt: skip
+        return rows * columns
     for k in range(rows):
         for j in range(columns):
             edge, to = 2 * (b * columns + j), (k * columns + j) * WIDTH
@@ -56,14 +62,15 @@ def _elements(x, size, plane, starts, rows, row, lefts, edges, b, whole, taps, i
 def forward_planes(x, y, beta, tables, row, mode, delta, scratch, first, last):  # type: ignore[no-untyped-def]
     """x planes×elements to y planes×lines×windows, for planes from first to last."""
     share, shares = beta
-    starts, counts, lefts, whole, edges, _ = tables
+    starts, counts, lefts, places, whole, edges, _ = tables
     most, blocks, room = starts.shape[1], lefts.size, starts.shape[1] * row[1] * WIDTH
     volume, lines, windows = x.shape[1], y.shape[1], y.shape[2]
     lanes, size = min(WIDTH, windows), x.size
     # pointers from here on, so that no reference is counted
     x_, y_, share_ = pointer(x), pointer(y), pointer(share)
     starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
-    whole_, edges_, taps = pointer(whole), pointer(edges), pointer(scratch)
+    places_, whole_, edges_ = pointer(places), pointer(whole), pointer(edges)
+    taps = pointer(scratch)
     inside, kept, small = ahead(taps, room), ahead(taps, 2 * room), ahead(taps, 4 * room)
     for plane in range(first, last):
         at = plane * volume
@@ -71,8 +78,8 @@ def forward_planes(x, y, beta, tables, row, mode, delta, scratch, first, last): 
             here, rows = ahead(starts_, line * most), counts_[line]
             for b in range(blocks):
                 full = whole_[b] != 0
-                count = _elements(x_, size, at, here, rows, row, lefts_, edges_, b, full, taps,
-                                  inside)  # fmt: skip
+                count = _elements(x_, size, at, here, rows, row, places_, edges_, b, full, lanes,
+                                  taps, inside)  # fmt: skip
                 window = line * windows + lefts_[b]
                 part = share_of(share_, shares, plane, window)
                 value = answer(taps, inside, count, full, part, mode, delta, kept)
@@ -118,7 +125,7 @@ def backward_planes(x, g, beta, tables, row, written, mode, delta, exact, to, sc
     for them one per output, or if there is none either not at all.
     """
     (share, shares), (to_x, sums, to_beta) = beta, to
-    starts, counts, lefts, whole, edges, turns = tables
+    starts, counts, lefts, places, whole, edges, turns = tables
     most, blocks, columns, room = (
         starts.shape[1], lefts.size, row[1], starts.shape[1] * row[1] * WIDTH,
     )  # fmt: skip
@@ -130,8 +137,9 @@ def backward_planes(x, g, beta, tables, row, written, mode, delta, exact, to, sc
     # pointers from here on, so that no reference is counted
     x_, g_, share_, to_x_ = pointer(x), pointer(g), pointer(share), pointer(to_x)
     starts_, counts_, lefts_ = pointer(starts), pointer(counts), pointer(lefts)
-    whole_, edges_, turns_ = pointer(whole), pointer(edges), pointer(turns)
-    sums_, to_beta_, taps = pointer(sums), pointer(to_beta), pointer(scratch)
+    places_, whole_, edges_ = pointer(places), pointer(whole), pointer(edges)
+    turns_, sums_, to_beta_ = pointer(turns), pointer(sums), pointer(to_beta)
+    taps = pointer(scratch)
     inside, kept, small = ahead(taps, room), ahead(taps, 2 * room), ahead(taps, 4 * room)
     sheet = ahead(small, WIDTH + reach + WIDTH)
     for plane in range(first, last):
@@ -143,8 +151,8 @@ def backward_planes(x, g, beta, tables, row, written, mode, delta, exact, to, sc
             here, rows, total = ahead(starts_, line * most), counts_[line], all_of(np.float32(0))
             for b in range(blocks):
                 full, left = whole_[b] != 0, lefts_[b]
-                count = _elements(x_, x_size, at, here, rows, row, lefts_, edges_, b, full, taps,
-                                  inside)  # fmt: skip
+                count = _elements(x_, x_size, at, here, rows, row, places_, edges_, b, full, lanes,
+                                  taps, inside)  # fmt: skip
                 part = share_of(share_, shares, plane, line * windows + left)
                 window = (plane * lines + line) * windows + left
                 fetch(g_, g_size, window, 1, 0, lanes, small, 0)

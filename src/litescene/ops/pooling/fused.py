@@ -149,14 +149,14 @@ def _planes(
 
     x, y = pair
     planes, out = x.shape[0] * x.shape[1], tuple(y.shape[2:])
-    starts, counts = plan.lines
+    (starts, counts), blocks = plan.forward if wanted is None else (plan.lines, plan.blocks)
     share = _shares(beta, out, channels_minor=False)
     taps = starts.shape[1] * plan.row[1]
     scratch = cpu_kernel.scratch_size(taps, out[-1], int(plan.turns[-1, 1]))
     given = (
         _array(x).reshape(planes, plan.sizes[0]),
-        _array(y).reshape(planes, counts.size, out[-1]), share,
-        (starts, counts, *plan.blocks, plan.turns), plan.row,
+        _array(y).reshape(planes, counts.size, plan.sizes[1] // counts.size), share,
+        (starts, counts, *blocks, plan.turns), plan.row,
     )  # fmt: skip
     if wanted is None:
         _in_parts(cpu_kernel.forward_planes, planes, scratch, *given, *weights)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,24 @@ from litescene.ops.pooling.windows import Windows
 Table = NDArray[np.int64]
 WIDTH = 16
 """Windows or channels that are computed side by side."""
+_HALVES = np.array([0, WIDTH // 2])
+
+_Axis = tuple[int, int, int, int, int, int]
+"""Input size, output size, stride, padding, dilation, kernel."""
+
+
+class Blocks(NamedTuple):
+    """The sixteen windows of a line that are computed at a time."""
+
+    lefts: Table
+    """The first window of each block."""
+    places: Table
+    """(blocks×2) Where in an input row the first and the ninth of them begin."""
+    whole: Table
+    """Whether all of them have all columns."""
+    edges: Table
+    """(blocks×columns×2) The first of them that has a column, and the first behind it that has
+    not."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,10 +47,10 @@ class Plan:
     """Starts of a line's input rows (lines×rows at most), and how many they are."""
     columns: tuple[Table, Table]
     """Columns of a window of any line (windows of a line×columns at most), and how many."""
-    blocks: tuple[Table, Table, Table]
-    """Of the sixteen windows that are computed at a time: the first window, whether all of them
-    have all columns, and (blocks×columns×2) the first of them that has a column, and the first
-    behind it that has not."""
+    blocks: Blocks
+    forward: tuple[tuple[Table, Table], Blocks]
+    """Lines and blocks to compute the output with: those above, or of two lines as one, see
+    `_pairs`."""
     turns: Table
     """(columns×2) The remainder of a column of the window by the stride, and the quotient."""
     row: tuple[int, int, int, int, int]
@@ -60,14 +78,34 @@ def _lines(size: tuple[int, ...], axes: list[Table]) -> tuple[Table, Table]:
     return _packed(starts.reshape(axes[0].shape[0] * axes[1].shape[0], -1))
 
 
-def _blocks(width: int, out: int, stride: int, padding: int, dilation: int, taps: int) -> Any:
+def _blocks(width: int, out: int, stride: int, padding: int, dilation: int, taps: int) -> Blocks:
     """The last block overlaps the one before where it would reach beyond the row of windows."""
     lefts = np.minimum(np.arange(0, out, WIDTH), max(0, out - WIDTH))
-    first = lefts[:, None] * stride - padding + np.arange(taps) * dilation
+    places = (lefts[:, None] + _HALVES) * stride - padding
+    first = places[:, :1] + np.arange(taps) * dilation
     low = np.maximum(0, -(first // stride))
     high = np.clip(-((first - width) // stride), 0, WIDTH)
     whole = ((low == 0) & (high >= min(WIDTH, out))).all(1)
-    return lefts, whole.astype(np.int64), np.stack([low, high], 2)
+    return Blocks(lefts, places, whole.astype(np.int64), np.stack([low, high], 2))
+
+
+def _pairs(rows: _Axis, columns: _Axis) -> Blocks | None:
+    """Of two lines as one, whose fourth block, say, goes over the end of the first.
+
+    For windows two wide and two apart without padding, in lines that alone would end with half a
+    block computed twice.
+    """
+    width, out, stride, padding, dilation, taps = columns
+    height, lines, down, above, apart, deep = rows
+    plain = (stride, padding, dilation, taps) == (2, 0, 1, 2) and out * stride <= width
+    inside = above == 0 and (lines - 1) * down + (deep - 1) * apart < height
+    if not plain or not inside or lines % 2 or out % WIDTH != WIDTH // 2:
+        return None
+    lefts = np.arange(0, 2 * out, WIDTH)
+    halves = lefts[:, None] + _HALVES
+    places = halves % out * stride + halves // out * down * width
+    edges = np.tile(np.array([0, WIDTH]), (lefts.size, taps, 1))
+    return Blocks(lefts, places, np.ones_like(lefts), edges)
 
 
 @functools.lru_cache(64)
@@ -114,11 +152,14 @@ def plan(size: tuple[int, ...], windows: Windows) -> Plan:
     _, _, stride, padding, dilation, taps = numbers[2]
     turns = np.stack(np.divmod(np.arange(taps) * dilation, stride)[::-1], 1)
     alone = all(d * (k - 1) < s for _, _, s, _, d, k in numbers)
+    (starts, counts), blocks = _lines(size, axes), _blocks(*numbers[2])
+    pairs = _pairs(*numbers[1:])
     return Plan(
         (int(np.prod(size)), int(np.prod(out))),
-        _lines(size, axes),
+        (starts, counts),
         _packed(axes[2]),
-        _blocks(*numbers[2]),
+        blocks,
+        ((starts[::2].copy(), counts[::2].copy()), pairs) if pairs else ((starts, counts), blocks),
         np.ascontiguousarray(turns),
         (size[2], taps, stride, padding, dilation),
         (alone, alone and all(o * k == n for n, o, _, _, _, k in numbers)),

@@ -334,6 +334,23 @@ def _woven(low: bool) -> Any:
 woven_low, woven_high = _woven(True), _woven(False)
 """a0 b0 a1 b1 … of two vectors: the first sixteen, and the others."""
 
+
+def _unwoven(first: int) -> Any:
+    @intrinsic
+    def unwoven(_: Any, a: Any, b: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            del context, signature
+            order = ir.Constant(_vector(_INT), list(range(first, 2 * WIDTH, 2)))
+            return builder.shuffle_vector(*args, order)
+
+        return Floats(Floats, Floats), generate
+
+    return unwoven
+
+
+evens, odds = _unwoven(0), _unwoven(1)
+"""Every second of thirty-two places, from the first and from the second on."""
+
 _SIGN, _MAGNITUDE = np.int32(-0x80000000), np.int32(0x7FFFFFFF)
 
 
