@@ -268,6 +268,22 @@ def test_options_are_told_by_the_weights(name: str, options: dict[str, Any]) -> 
     assert {key: found[key] for key in options} == options
 
 
+def test_a_detector_has_its_anchors_in_pixels_or_cells_or_those_of_its_code() -> None:
+    own = (((9.0, 2.5), (3.0, 4.0), (5.0, 6.0)),) * 3
+    theirs, _ = official("yolov5_lite_e", num_classes=3, anchors=own)
+    grid, cells = "model.21.anchor_grid", "model.21.anchors"
+    strides = torch.tensor([8.0, 16.0, 32.0])[:, None, None]
+    theirs[cells] = theirs[grid].reshape(3, 3, 2) / strides
+    assert load_official("yolov5_lite_e", theirs)[1]["anchors"] == own
+    del theirs[grid]
+    assert load_official("yolov5_lite_e", theirs)[1]["anchors"] == own
+    theirs[cells] = theirs[cells][:2]
+    with pytest.raises(CheckpointError, match=r"model\.21 has anchors 2×3×2, not three on each"):
+        load_official("yolov5_lite_e", theirs)
+    del theirs[cells]
+    assert load_official("yolov5_lite_e", theirs)[1] == {"num_classes": 3}
+
+
 def test_a_norm_that_scales_by_the_absolute_weight_becomes_a_plain_one() -> None:
     theirs, _ = official("stdc1_seg", num_classes=19)
     theirs["cp.arm16.bn_atten.weight"] = torch.full((128,), -0.5)

@@ -27,7 +27,7 @@ class Deployable(Protocol):
 
 
 def fuse(model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Tensor) -> nn.Module:
-    """A copy of `model` in evaluation, float32, its layers deployed and its batch norms folded.
+    """A copy of `model` in evaluation, its layers deployed and its batch norms folded.
 
     Which convolution feeds which batch norm is observed while `run(model, example)` computes the
     network once, so the structure of the modules does not matter. Layers that are used more than
@@ -36,7 +36,7 @@ def fuse(model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Ten
     Args:
         model: any network; it is not changed.
         run: calls the part of the network that is exported.
-        example: an input for `run`.
+        example: an input for `run`; the copy has its precision.
 
     """
     fused = copy.deepcopy(model).eval().double()
@@ -46,7 +46,7 @@ def fuse(model: nn.Module, run: Callable[[nn.Module, Tensor], Any], example: Ten
     for convolution, norm in norms_behind(fused, run, example.double()):
         _fold(convolution, norm)
         _replace(fused, norm, nn.Identity())
-    return fused.float()
+    return fused.to(example.dtype)
 
 
 def norms_behind(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from litescene.core import CheckpointError
 from litescene.models.detection.anchor_head import COCO_ANCHORS
 from litescene.models.spec import PLAIN
@@ -95,12 +97,21 @@ def _published(
     head = f"model.{first + 14}"
 
     def options(weights: Weights) -> dict[str, Any]:
-        """Anchors, where they are not those of COCO: retrained networks have their own."""
-        grid = weights.get(f"{head}.anchor_grid")
-        if grid is None or grid.numel() != 18:
-            raise CheckpointError(f"it has no {head}.anchor_grid of three levels of three anchors")
+        """Anchors, where they are not those of COCO: retrained networks have their own.
+
+        In pixels, or in cells of their level; a file of parameters alone has the published ones.
+        """
+        grid, scale = weights.get(f"{head}.anchor_grid"), torch.ones(3)
+        if grid is None:
+            grid, scale = weights.get(f"{head}.anchors"), torch.tensor([8.0, 16.0, 32.0])
+        if grid is None:
+            return {}
+        if grid.numel() != 18:
+            shape = "×".join(map(str, grid.shape))
+            raise CheckpointError(f"{head} has anchors {shape}, not three on each of three levels")
         sizes = tuple(
-            tuple((float(w), float(h)) for w, h in level) for level in grid.reshape(3, 3, 2)
+            tuple((float(w), float(h)) for w, h in level)
+            for level in grid.reshape(3, 3, 2) * scale[:, None, None]
         )
         return {} if sizes == COCO_ANCHORS else {"anchors": sizes}
 
