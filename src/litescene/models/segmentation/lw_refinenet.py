@@ -10,7 +10,8 @@ with aligned corners as inside.
 
     stage     stride   channels         content
     encoder   4..32    256 .. 2048      ResNet, or MobileNetV2 with maps of 24 .. 320 channels
-    refine    32       512 (MBv2 256)   1×1 of each map, summed, ReLU, chained pooling, 1×1 to 256
+    refine    32       512 (MBv2 256)   1×1 of each map, summed, ReLU (MBv2 ReLU6), chained pooling,
+                                        1×1 to 256
     refine    16, 8    256              the same with the coarser result, resized
     refine    4        256              the same without the last 1×1
     head      4        256              3×3 to the classes
@@ -20,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from litescene.models.backbones.mobilenet_v2 import MobileNetV2
@@ -54,14 +54,18 @@ class ChainedPooling(nn.Module):
 
 
 class Refine(nn.Module):
-    """Sum of maps of one stride and of the coarser result, ReLU, chained pooling.
+    """Sum of maps of one stride and of the coarser result, activation, chained pooling.
 
-    `adapts` are the convolutions of the maps; `out` is the width of a last 1×1, if there is one.
+    `adapts` are the convolutions of the maps, `activation` is that of the encoder; `out` is the
+    width of a last 1×1, if there is one.
     """
 
-    def __init__(self, adapts: Sequence[nn.Module], channels: int, out: int | None) -> None:
+    def __init__(
+        self, adapts: Sequence[nn.Module], activation: nn.Module, channels: int, out: int | None
+    ) -> None:
         super().__init__()
         self.adapts = nn.ModuleList(adapts)
+        self.activation = activation
         self.chain = ChainedPooling(channels)
         self.out = nn.Identity() if out is None else _pointwise(channels, out)
 
@@ -70,7 +74,7 @@ class Refine(nn.Module):
         adapted = [adapt(x) for adapt, x in zip(self.adapts, maps, strict=True)]
         if coarser is not None:
             adapted.append(resize_to(coarser, adapted[0], align_corners=True))
-        y: Tensor = self.out(self.chain(torch.relu(sum(adapted[1:], adapted[0]))))
+        y: Tensor = self.out(self.chain(self.activation(sum(adapted[1:], adapted[0]))))
         return y
 
 
@@ -112,10 +116,10 @@ class LightWeightRefineNet(SegmentationNetwork):
 
 def _with_resnet(num_classes: int, encoder: ResNet) -> LightWeightRefineNet:
     *finer, coarsest = encoder.channels
-    refines = [Refine([_pointwise(coarsest, 2 * WIDTH)], 2 * WIDTH, WIDTH)]
+    refines = [Refine([_pointwise(coarsest, 2 * WIDTH)], nn.ReLU(), 2 * WIDTH, WIDTH)]
     for i in (2, 1, 0):
         adapt = nn.Sequential(_pointwise(finer[i], WIDTH), _pointwise(WIDTH, WIDTH))
-        refines.append(Refine([adapt], WIDTH, WIDTH if i else None))
+        refines.append(Refine([adapt], nn.ReLU(), WIDTH, WIDTH if i else None))
     return LightWeightRefineNet(num_classes, encoder, ((3,), (2,), (1,), (0,)), refines, (2, 3))
 
 
@@ -125,7 +129,8 @@ def _with_mobilenet(num_classes: int) -> LightWeightRefineNet:
     refines = []
     for group in groups:
         adapts = [_pointwise(encoder.channels[i], WIDTH) for i in group]
-        refines.append(Refine(adapts, WIDTH, None if group == groups[-1] else WIDTH))
+        out = None if group == groups[-1] else WIDTH
+        refines.append(Refine(adapts, nn.ReLU6(), WIDTH, out))
     return LightWeightRefineNet(num_classes, encoder, groups, refines)
 
 
