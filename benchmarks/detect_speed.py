@@ -9,16 +9,18 @@ other models in the file of --json stay.
 
 All paths start from a decoded uint8 RGB picture and end with its boxes, letterbox and suppression
 included, above the bundle's own thresholds. *Eager* is what a user has without litescene's runtime:
-the network in PyTorch float32, batch norms and all, its decoding, and a plain greedy suppression.
-The bundles run through each engine, in float32, bf16 where the processor has it, and int8, which is
-calibrated here on pictures of the training split. The paths take turns (A B C A B C ...), and the
-figures are medians with quartiles; a speed-up is the median of the ratios to eager, round by round.
-Close other programs first.
+the network in PyTorch float32, batch norms and all, its decoding, and a plain greedy suppression;
+once as networks come (NCHW in memory), once with weights and pictures in channels-last memory,
+which is faster. The bundles run through each engine, in float32, bf16 where the processor has it,
+and int8, which is calibrated here on pictures of the training split. The paths take turns (A B C
+A B C ...), and the figures are medians with quartiles; a speed-up is the median of the ratios to
+eager in either layout, round by round. Close other programs first.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -50,6 +52,9 @@ SIZES = (320, 640)
 PICTURES = 64
 """For the calibration of int8; as many as `litescene quantize` takes."""
 
+LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
+"""Of PyTorch's tensors."""
+
 Run = Callable[[], Any]
 
 
@@ -59,8 +64,11 @@ def spread_over(data: str, split: str, count: int) -> list[Image]:
     return [read_picture(s.picture) for s in samples[:: max(len(samples) // count, 1)][:count]]
 
 
-def eager(model: Any, bundle: Bundle, size: int, pictures: Sequence[Image]) -> Run:
-    """PyTorch float32 with a plain suppression."""
+def eager(
+    model: Any, bundle: Bundle, size: int, pictures: Sequence[Image], layout: torch.memory_format
+) -> Run:
+    """PyTorch float32 with a plain suppression, all tensors in one memory layout."""
+    model = copy.deepcopy(model).to(memory_format=layout)
     contract, frames, cpu = bundle.contract, cycle(pictures), torch.device("cpu")
     score, iou = stated_score(contract), stated_iou(contract)
 
@@ -68,7 +76,7 @@ def eager(model: Any, bundle: Bundle, size: int, pictures: Sequence[Image]) -> R
     def run() -> Any:
         return detect_picture(
             model, next(frames), contract.taxonomy, size, cpu,
-            score=score, iou=iou, multi_label=False,
+            score=score, iou=iou, multi_label=False, layout=layout,
         )  # fmt: skip
 
     return run
@@ -105,19 +113,21 @@ def compare(name: str, size: int, data: str, pictures: int, rounds: int) -> dict
     with tempfile.TemporaryDirectory(prefix="litescene-speed-") as folder:
         model, exact = opened(name, Path(folder), calibration[:8])
         rough = quantize(exact, Path(folder) / "int8.onnx", calibration)
-        paths: dict[tuple[str, str], Run] = {("eager", ""): eager(model, exact, size, seen)}
+        paths: dict[tuple[str, str], Run] = {
+            (key, ""): eager(model, exact, size, seen, layout) for key, layout in LAYOUTS.items()
+        }
         for engine in engines():
             paths["float32", engine] = through(exact, engine, size, seen)
             if engine != "openvino-bf16":
                 paths["int8", engine] = through(rough, engine, size, seen)
         times = take_turns(paths, rounds, lambda done: None)
-    slow = times["eager", ""]
     rows = [
         {
             "form": form,
             "engine": engine,
             "ms": asdict(Spread.of(found)),
-            "ratio": asdict(Spread.of([a / b for a, b in zip(slow, found, strict=True)])),
+            "ratio": asdict(ratios(times["eager", ""], found)),
+            "ratio_to_channels_last": asdict(ratios(times["channels_last", ""], found)),
         }
         for (form, engine), found in times.items()
     ]
@@ -125,13 +135,19 @@ def compare(name: str, size: int, data: str, pictures: int, rounds: int) -> dict
     return {"model": named, "size": size, "pictures": len(seen), "rounds": rounds, "paths": rows}
 
 
+def ratios(slow: Sequence[float], fast: Sequence[float]) -> Spread:
+    """How many times as fast, round by round."""
+    return Spread.of([a / b for a, b in zip(slow, fast, strict=True)])
+
+
 def show(result: dict[str, Any]) -> None:
     print(f"{result['model']} at {result['size']}×{result['size']}")
     for row in result["paths"]:
         what = f"{row['form']} {row['engine']}".strip()
-        ms, ratio = row["ms"], row["ratio"]
+        ms, ratio, other = (row[k] for k in ("ms", "ratio", "ratio_to_channels_last"))
         print(f"  {what:24} {ms['median']:6.2f} ms ({ms['q1']:.2f} to {ms['q3']:.2f}),", end=" ")
-        print(f"{ratio['median']:.2f} times as fast as eager")
+        print(f"{ratio['median']:.2f} times as fast as eager,", end=" ")
+        print(f"{other['median']:.2f} as channels-last")
 
 
 def main(words: Sequence[str] | None = None) -> None:

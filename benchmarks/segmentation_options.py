@@ -3,16 +3,16 @@
     python benchmarks/segmentation_options.py train --teacher T.safetensors --street S.safetensors
     python benchmarks/segmentation_options.py measure
 
-`train` trains Fast-SCNN, and STDC1-Seg for the option that needs a detail head, by the short form
-of the common protocol: as it is, and with one option changed. What is finished is skipped, and
-started once per core the processes share the runs out. The teacher is any trained network of the
-same classes, such as `runs/segmentation_common/pp_liteseg_b/last.safetensors`; the street one a
-Fast-SCNN that was trained on pictures of the built-in street alone:
+`train` trains Fast-SCNN, and STDC1-Seg for the option that needs a detail head, by a short form of
+the common protocol: as it is, and with one option changed. What is finished is skipped, and started
+once per core the processes share the runs out. The teacher is the PP-LiteSeg-T that ships, the
+street one a Fast-SCNN that was trained on pictures of the built-in street alone:
 
-    for seed in $(seq 100 143); do
+    litescene import pp_liteseg_t -o T.safetensors --pictures $LITESCENE_DATA/camvid/train
+    for seed in $(seq 100 111); do
         litescene synth street -o street_train --layout camvid --seconds 40 --rate 1 --seed $seed
     done
-    litescene train segmentation_short --set model.name=fast_scnn \\
+    litescene train segmentation_brief --set model.name=fast_scnn \\
         --set segmentation.data=camvid:street_train --out runs/street
 
 Without them those two options are left out, and named. `measure` writes the record: mean IoU as
@@ -99,7 +99,7 @@ def show(record: Mapping[str, Any]) -> None:
 def main(words: Sequence[str] | None = None) -> None:
     parser = command(__doc__, "segmentation_options", "segmentation_short")
     parser.add_argument("--only", action="append", choices=OPTIONS, metavar="NAME")
-    parser.add_argument("--teacher", type=Path, help="checkpoint of a trained network")
+    parser.add_argument("--teacher", type=Path, help="checkpoint of the PP-LiteSeg-T that ships")
     parser.add_argument("--street", type=Path, help="checkpoint trained on the built-in street")
     given = parser.parse_args(words)
     checkpoints = {"teacher": given.teacher, "street": given.street}

@@ -12,6 +12,7 @@ from comparison import table
 NAMES = tuple(f"yolov5_lite_{letter}" for letter in "escg")
 SETS = ("road_signs", "road_cars", "penn_pedestrians")
 SIZES = (320, 640)
+EAGER = {"eager": "PyTorch eager", "channels_last": "PyTorch eager, channels-last"}
 
 
 def detectors(results: Path) -> str:
@@ -74,13 +75,15 @@ def detect_speed(file: Path) -> str:
     for result in read(file).get("results", []):
         size = f"{result['size']}×{result['size']}"
         for path in result["paths"]:
-            what = f"{path['form']}, {path['engine']}" if path["engine"] else "PyTorch eager"
-            ms, ratio = spread(path["ms"]), path["ratio"]["median"]
-            rows.append([f"`{result['model']}`", size, what, ms, f"{ratio:.2f}"])
+            form, engine = path["form"], path["engine"]
+            what = f"{form}, {engine}" if engine else EAGER[form]
+            ratios = [path[key] for key in ("ratio", "ratio_to_channels_last")]
+            cells = [f"{ratio['median']:.2f}" if ratio else "-" for ratio in ratios]
+            rows.append([f"`{result['model']}`", size, what, spread(path["ms"]), *cells])
         origins.append(origin(result["machine"]))
     if not rows:
         return ""
-    head = ["detector", "fitted into", "path", "ms", "times as fast"]
+    head = ["detector", "fitted into", "path", "ms", "times as fast", "as channels-last"]
     return f"{table(head, rows)}\n\n{' '.join(dict.fromkeys(origins))}"
 
 

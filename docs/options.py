@@ -18,7 +18,7 @@ WHAT = {
     "equal_classes": "all classes count the same per pixel (`class_balance = 0.0`)",
     "balanced_classes": "all classes count the same in sum (`class_balance = 1.0`)",
     "boundary": "pixels near borders count twice (`boundary = 1.0`)",
-    "teacher": "learns from a trained PP-LiteSeg-B besides (`[segmentation.teacher]`)",
+    "teacher": "learns from the PP-LiteSeg-T that ships besides (`[segmentation.teacher]`)",
     "street": "starts from weights trained on the built-in street alone (`model.init`)",
     "no_detail": "nothing; the detail head is not trained (`detail = 0.0`)",
     "detail": "with detail guidance (`detail = 1.0`)",
@@ -27,7 +27,7 @@ WHAT = {
 EXPLAINED = """\
 ## What the options of a recipe bring
 
-The short form of the common protocol with one thing changed at a time; mean IoU (0 to 1) on val
+A short form of the common protocol with one thing changed at a time; mean IoU (0 to 1) on val
 after the last epoch, as mean ± sample standard deviation over the seeds. A longer training, or
 another network, may answer otherwise."""
 

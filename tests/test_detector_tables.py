@@ -26,11 +26,18 @@ MACHINE = {"processor": "P", "threads": 2, "date": "D", "commit": "C"}
 
 
 def written(folder: Path) -> Path:
-    paths = [
-        {"form": "eager", "engine": "", "ms": ms(20), "ratio": {"median": 1.0}},
-        {"form": "float32", "engine": "openvino-f32", "ms": ms(4), "ratio": {"median": 5.0}},
-        {"form": "int8", "engine": "onnxruntime", "ms": ms(8), "ratio": {"median": 2.5}},
+    paths: list[dict[str, Any]] = [
+        {"form": "eager", "engine": "", "ms": ms(20)},
+        {"form": "channels_last", "engine": "", "ms": ms(16)},
+        {"form": "float32", "engine": "openvino-f32", "ms": ms(4)},
+        {"form": "int8", "engine": "onnxruntime", "ms": ms(8)},
     ]
+    for path in paths:
+        median = path["ms"]["median"]
+        path |= {
+            "ratio": {"median": 20 / median},
+            "ratio_to_channels_last": {"median": 16 / median},
+        }
     result = {"model": "yolov5_lite_e", "size": 320, "paths": paths, "machine": MACHINE}
     (folder / "detect_speed.json").write_text(json.dumps({"results": [result]}))
     for data, ap50 in (("road_signs", 0.8), ("road_cars", 0.9), ("penn_pedestrians", 1.0)):
@@ -53,8 +60,11 @@ def test_every_path_has_a_line_with_its_quartiles_and_the_record_its_origin(
     tables: ModuleType, tmp_path: Path
 ) -> None:
     text = tables.detect_speed(written(tmp_path) / "detect_speed.json")
-    assert "| `yolov5_lite_e` | 320×320 | PyTorch eager | 20.0 (19.0 to 21.0) | 1.00 |" in text
-    assert "| float32, openvino-f32 | 4.0 (3.0 to 5.0) | 5.00 |" in text
+    assert (
+        "| `yolov5_lite_e` | 320×320 | PyTorch eager | 20.0 (19.0 to 21.0) | 1.00 | 0.80 |" in text
+    )
+    assert "| PyTorch eager, channels-last | 16.0 (15.0 to 17.0) | 1.25 | 1.00 |" in text
+    assert "| float32, openvino-f32 | 4.0 (3.0 to 5.0) | 5.00 | 4.00 |" in text
     assert text.endswith("(P, 2 threads, D, commit C)")
 
 

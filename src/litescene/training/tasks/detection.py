@@ -334,11 +334,15 @@ def detect_picture(
     score: float = SCORE,
     iou: float = IOU,
     multi_label: bool = True,
+    layout: torch.memory_format = torch.channels_last,
 ) -> Detections:
-    """Boxes of one picture H×W×3 uint8 in its own pixels, by the network in evaluation mode."""
+    """Boxes of one picture H×W×3 uint8 in its own pixels, by the network in evaluation mode.
+
+    `layout` is that of the picture in memory.
+    """
     box = Letterbox.plan(image.shape[:2], (size, size), auto=True)
     x = torch.from_numpy(box.apply(image)).to(device).permute(2, 0, 1)[None].float() / 255
-    rows = model(x.contiguous(memory_format=torch.channels_last))[0]
+    rows = model(x.contiguous(memory_format=layout))[0]
     found = detect(rows, score, iou, multi_label=multi_label).cpu().numpy()
     return Detections(
         box.to_picture(found[:, :4]),
