@@ -53,7 +53,7 @@ PICTURES = 64
 """For the calibration of int8; as many as `litescene quantize` takes."""
 
 LAYOUTS = {"eager": torch.contiguous_format, "channels_last": torch.channels_last}
-"""Of PyTorch's tensors."""
+"""How PyTorch's tensors lie in memory."""
 
 Run = Callable[[], Any]
 

@@ -304,6 +304,27 @@ def test_boxes_are_clipped_to_the_picture(shapes: Path) -> None:
     assert found.classes.tolist() == [1]
 
 
+class _SeesLayout(_SeesWhite):
+    """Keeps the strides of the picture that it was given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.strides = x[0].stride()
+        return super().forward(x)
+
+
+@pytest.mark.parametrize(
+    ("layout", "strides"),
+    [(torch.contiguous_format, (64 * 64, 64, 1)), (torch.channels_last, (1, 64 * 3, 3))],
+)
+def test_the_network_gets_the_picture_in_the_layout_asked_for(
+    shapes: Path, layout: torch.memory_format, strides: tuple[int, ...]
+) -> None:
+    network, taxonomy = _SeesLayout(), open_detection(f"coco:{shapes}", "val").taxonomy
+    image = np.full((64, 64, 3), 255, np.uint8)
+    detect_picture(network, image, taxonomy, 64, CPU, layout=layout)
+    assert network.strides == strides
+
+
 def test_the_task_reports_one_figure_per_source_and_their_mean(shapes: Path) -> None:
     task = make_task(shapes)
     record = task.evaluate(task.build_model().eval())
