@@ -73,7 +73,7 @@ def spec_of(problem: str, video: str, out: Path) -> str:
     """Where a video is; the motorway is interpolated at half its size, as in the recipe."""
     if video == "street":
         return f"video:{out / 'street'}"
-    view = "@270x480" if problem == "interpolation" else ""
+    view = "@480x270" if problem == "interpolation" else ""
     return f"video:video/solidWhiteRight.mp4{view}"
 
 

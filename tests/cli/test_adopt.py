@@ -22,7 +22,7 @@ def foreign(tiny: Any, place: Path) -> Path:
 
 
 def adopt(call: Any, model: Path, *more: str) -> Any:
-    return call("bundle", model, "-o", "ours.onnx", "--size", "96x128", *more)
+    return call("bundle", model, "-o", "ours.onnx", "--size", "128x96", *more)
 
 
 def test_an_adopted_segmenter_runs_with_the_given_classes(
@@ -62,12 +62,12 @@ def test_an_adopted_detector_needs_its_anchors(call: Any, tiny: Any, place: Path
     assert litescene.load(place / "ours.onnx", "onnxruntime").contract.strides == (8, 16, 32)
 
 
-@pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "32x128"])
+@pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "128x32"])
 def test_a_size_that_is_none_is_one_line(size: str, call: Any, foreign: Path) -> None:
     ended = call("bundle", foreign, "-o", "o.onnx", "--task", "segmentation", "--labels",
                  "camvid11", "--size", size)  # fmt: skip
     assert (ended.code, ended.err.count("\n")) == (2, 1)
-    assert "HEIGHTxWIDTH" in ended.err
+    assert "WIDTHxHEIGHT" in ended.err
 
 
 def test_a_file_that_is_no_onnx_is_one_line(call: Any, place: Path) -> None:

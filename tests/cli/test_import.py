@@ -68,7 +68,7 @@ def test_published_weights_label_a_picture_as_their_authors_code_does(
 ) -> None:
     theirs = parity_folder / "official" / "espnet_p_2_q_3.pth"
     imported = call("import", "espnet_p2q3", theirs, "-o", "espnet.safetensors",
-                    "--size", "256x512")  # fmt: skip
+                    "--size", "512x256")  # fmt: skip
     assert imported.code == 0, imported.err
     assert "20 classes (cityscapes19+void), 512×256" in imported.out
     assert "input: BGR" in imported.out

@@ -26,7 +26,7 @@ name = "{model}"
 options = {{ upsampling = "adaunpool" }}
 
 [restoration]
-data = "video:set@128x160"
+data = "video:set@160x128"
 pictures = 4
 crop = 64
 """
@@ -54,7 +54,7 @@ def trained(call: Any, place: Path, model: str) -> None:
     assert "best psnr" in ended.out
     assert call("train", "--resume", "run").code == 0
     checkpoint = place / "run/best.safetensors"
-    data = ("--data", "video:set@128x160")
+    data = ("--data", "video:set@160x128")
     assert call("evaluate", checkpoint, *data, "--json", "network.json").code == 0
     exported = call("export", checkpoint, "-o", "tiny.onnx", "--license", "mine")
     assert exported.code == 0, exported.err

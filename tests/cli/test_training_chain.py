@@ -184,13 +184,15 @@ def test_a_folder_that_is_no_run_and_a_file_that_is_no_checkpoint_are_one_line(
 
 
 def test_a_shipped_bundle_becomes_the_files_of_another_runtime(call: Any, place: Path) -> None:
-    words = ("export", "yolov5_lite_e", "-o", "board", "--size", "64x96")
+    words = ("export", "yolov5_lite_e", "-o", "board", "--size", "96x64")
     ended = call(*words, "--to", "tengine")
     assert ended.code == 0, ended.err
     assert sorted(p.name for p in (place / "board").iterdir()) == [
         "yolov5_lite_e.json", "yolov5_lite_e.onnx",
     ]  # fmt: skip
     assert "largest difference to the bundle, of 3 pictures" in ended.out
+    written = json.loads((place / "board" / "yolov5_lite_e.json").read_text())
+    assert written["input"]["shape"] == [1, 3, 64, 96]
     ended = call(*words, "--to", "onnx", "--finish", "boxes")
     assert ended.code == 0, ended.err
     assert "no picture held an object" in ended.out

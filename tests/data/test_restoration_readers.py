@@ -116,7 +116,7 @@ def test_each_tick_of_a_lower_rate_takes_the_first_frame_that_is_not_before_it(
 
 
 def test_a_view_averages_frames_over_areas(drive: Path) -> None:
-    (window, *_) = open_restoration(f"video:{drive}@40x48", "train").windows()
+    (window, *_) = open_restoration(f"video:{drive}@48x40", "train").windows()
     assert window[0].shape == (40, 48, 3)
     with pytest.raises(DataError, match=r"drive.mp4 is 96×80, smaller than the 640×360"):
         list(open_restoration(f"video:{drive}@nHD", "train").windows())
@@ -139,7 +139,7 @@ def test_views_have_the_sizes_of_inter4k() -> None:
 def test_a_folder_with_an_at_sign_is_no_view(tmp_path: Path) -> None:
     (tmp_path / "me@home").mkdir()
     write_video(tmp_path / "me@home" / "x.mp4", 5)
-    assert len(numbers(f"video:{tmp_path}/me@home/x.mp4@40x48", "train", 1)) == 4
+    assert len(numbers(f"video:{tmp_path}/me@home/x.mp4@48x40", "train", 1)) == 4
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ def test_the_frame_in_the_middle_is_the_truth_of_interpolation() -> None:
 
 
 def test_doctor_counts_frames_and_names_what_is_damaged(drive: Path, vimeo: Path) -> None:
-    report = check_data(f"video:{drive}@40x48")
+    report = check_data(f"video:{drive}@48x40")
     assert (report.unit, report.sound, list(report.absent)) == ("frames", True, ["test"])
     assert [(s.split, s.pictures, dict(s.sizes)) for s in report.splits] == [
         ("train", 16, {"48×40": 16}),

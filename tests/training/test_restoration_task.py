@@ -191,7 +191,7 @@ def test_pictures_smaller_than_the_crops_are_named(frames: Path) -> None:
     with pytest.raises(DataError, match=r"160×136, smaller than the crops of 140×140"):
         task_of(frames, crop=140)
     with pytest.raises(DataError, match=r"val has pictures of 80×72; .* from 128×128 on"):
-        task_of(frames, data=f"video:{frames}@72x80", crop=64)
+        task_of(frames, data=f"video:{frames}@80x72", crop=64)
 
 
 def state_of(folder: Path, name: str) -> dict[str, Tensor]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from litescene.cli.bench_focus import bench_focus
-from litescene.cli.options import Engine, Protocol, Results
+from litescene.cli.options import Engine, Protocol, Results, parse_size
 from litescene.cli.progress import keeps, progress
 from litescene.cli.table import format_table, number
 from litescene.cli.train_all import Choice
@@ -37,7 +36,6 @@ EXAMPLES = (
     "litescene bench segmentation --models 'pp_liteseg_*' --models enet --size 640x360",
     "litescene bench focus --json focus.json",
 )
-SMALLEST = 64
 CLASSES = 11
 """Those of CamVid."""
 PICTURES = (".svg", ".png")
@@ -107,7 +105,7 @@ def command(
     if task == "focus":
         if models or picture or again or engine != "auto":
             raise InputError("bench focus takes --size, --threads, --rounds and --json only")
-        bench_focus(_size(size or "640x640"), threads or default_threads(), rounds, json_file)
+        bench_focus(parse_size(size or "640x640"), threads or default_threads(), rounds, json_file)
         return 0
     names = _names(models)
     if json_file is not None:
@@ -115,7 +113,9 @@ def command(
     trained = trained_by(protocol, task, results)
     if picture is not None:
         _check_picture(picture, any(name in trained for name in names), protocol, results)
-    conditions = _conditions(_size(size or "480x360"), engine, threads or default_threads(), rounds)
+    conditions = _conditions(
+        parse_size(size or "480x360"), engine, threads or default_threads(), rounds
+    )
     record = _record(conditions, names, json_file, again)
     missing = [name for name in names if again or name not in record.networks]
     if len(missing) < len(names):
@@ -141,16 +141,6 @@ def _names(patterns: list[str] | None) -> list[str]:
     from litescene.models import list_models
 
     return Choice(tuple(patterns or ("*",))).names(list_models(task="segmentation"))
-
-
-def _size(text: str) -> tuple[int, int]:
-    """Height and width from WIDTHxHEIGHT."""
-    sides = re.fullmatch(r"(\d+)[x×](\d+)", text)
-    if sides is None or min(map(int, sides.groups())) < SMALLEST:
-        raise InputError(
-            f"--size is WIDTHxHEIGHT from {SMALLEST}x{SMALLEST}, as 480x360, not '{text}'"
-        )
-    return int(sides[2]), int(sides[1])
 
 
 def _conditions(size: tuple[int, int], engine: str, threads: int, rounds: int) -> dict[str, Any]:

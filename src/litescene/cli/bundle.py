@@ -14,7 +14,7 @@ from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
 
 EXAMPLES = (
     "litescene bundle theirs.onnx -o ours.onnx --task segmentation --labels cityscapes19 "
-    "--size 512x1024",
+    "--size 1024x512",
     "litescene bundle theirs.onnx -o ours.onnx --task detection --labels names.txt "
     "--size 320x320 --anchors anchors.json",
 )
@@ -31,7 +31,7 @@ def command(
             "as 'name' or 'name r g b'"
         ),
     ],
-    size: Annotated[str, typer.Option(help="HEIGHTxWIDTH at which it was trained")],
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT at which it was trained")],
     anchors: Annotated[
         Path | None,
         typer.Option(help="JSON with strides and anchors of a detector", show_default=False),

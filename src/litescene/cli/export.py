@@ -42,7 +42,7 @@ def command(
     size: Annotated[
         str | None,
         typer.Option(
-            help="with --to: HEIGHTxWIDTH of the input; the trained one by default",
+            help="with --to: WIDTHxHEIGHT of the input; the trained one by default",
             show_default=False,
         ),
     ] = None,

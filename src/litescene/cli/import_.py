@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "litescene import espnet_p2q3 espnet_p_2_q_3.pth -o espnet.safetensors",
-    "litescene import pp_liteseg_t model.pdparams -o pp_liteseg.safetensors --size 768x1536",
+    "litescene import pp_liteseg_t model.pdparams -o pp_liteseg.safetensors --size 1536x768",
     "litescene import yolov5_lite_s v5lite-s.pt -o yolov5_lite_s.safetensors",
     "litescene import enet_pytorch ENet -o enet.safetensors --classes void+cityscapes19",
     "litescene import yolov5_lite_s -o yolov5_lite_s.safetensors",
@@ -48,7 +48,7 @@ def command(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="HEIGHTxWIDTH at which it was trained", show_default=False),
+        typer.Option(help="WIDTHxHEIGHT at which it was trained", show_default=False),
     ] = None,
     pictures: Annotated[
         str | None,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from litescene.core.errors import InputError
+
+SMALLEST = 64
+"""Sides of a picture that every network takes, from here up."""
 
 Source = Annotated[
     str,
@@ -55,8 +59,10 @@ def check_bundle_file(out: Path) -> None:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Height and width of `--size HEIGHTxWIDTH`; an `InputError` for anything else."""
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and min(int(height), int(width)) >= 64):
-        raise InputError(f"--size {text}: expected HEIGHTxWIDTH from 64 up, e.g. 360x480")
-    return int(height), int(width)
+    """Height and width of `--size WIDTHxHEIGHT`; an `InputError` for anything else."""
+    sides = re.fullmatch(r"(\d+)[xX×](\d+)", text)
+    if sides is None or min(map(int, sides.groups())) < SMALLEST:
+        raise InputError(
+            f"--size {text}: expected WIDTHxHEIGHT from {SMALLEST}x{SMALLEST} up, as 480x360"
+        )
+    return int(sides[2]), int(sides[1])

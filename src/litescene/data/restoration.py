@@ -126,7 +126,7 @@ def _in_memory(clip: VideoClip, limit: int | None) -> list[Image]:
 
 
 def open_restoration(spec: str, split: str, pictures: int = 1) -> RestorationData:
-    """Open `FORMAT:PATH[@VIEW]`, e.g. `open_restoration("video:drive.mp4@360x640", "val", 2)`.
+    """Open `FORMAT:PATH[@VIEW]`, e.g. `open_restoration("video:drive.mp4@640x360", "val", 2)`.
 
     `pictures` is how many the network gets: with one a sample is a picture, with two it is the two
     frames around it. Raises `DataError` for unknown formats, splits and views, and for layouts

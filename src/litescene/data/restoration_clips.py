@@ -48,7 +48,7 @@ class View:
 
     @classmethod
     def parse(cls, text: str) -> View:
-        """`nHD`, `360x640` (height first), `30fps`, or a size and a rate: `nHD@15fps`.
+        """`nHD`, `640x360` (width first), `30fps`, or a size and a rate: `nHD@15fps`.
 
         Raises `DataError` for anything else.
 
@@ -64,11 +64,11 @@ class View:
             elif size is None and part in SIZES:
                 size = SIZES[part]
             elif size is None and sides and min(int(sides[1]), int(sides[2])) > 0:
-                size = int(sides[1]), int(sides[2])
+                size = int(sides[2]), int(sides[1])
             else:
                 raise DataError(
                     f"'@{text}' is no view of a video; expected a size ({', '.join(SIZES)} or "
-                    "HEIGHTxWIDTH), a rate such as 30fps, or both: @nHD@15fps"
+                    "WIDTHxHEIGHT), a rate such as 30fps, or both: @nHD@15fps"
                 )
         return cls(size, rate)
 
