@@ -13,7 +13,8 @@ from litescene.models.blocks import ConvNormAct
 class StageMaps(NamedTuple):
     """Maps of one output stride: right after the layer that reached it, and before the next one.
 
-    FCN8s takes its skips from the `first`, U-Net from the `last`; both are N×C×h×w.
+    FCN8s takes its skips from the `first`, U-Net from the `last`; both are N×C×h×w. Encoders of
+    whole stages give the map after the last unit as both.
     """
 
     first: Tensor

@@ -2,8 +2,9 @@
 
 Paper: Zhang et al., "ShuffleNet: An Extremely Efficient Convolutional Neural Network for Mobile
 Devices", CVPR 2018, arXiv 1707.01083; as RTSeg (MSiam/TFSegmentation, Apache-2.0) has it: every
-convolution with a bias, batch norms with eps 1e-3, but 1e-5 after a grouped 1×1 convolution.
-Built from its facts; no code was taken.
+convolution with a bias, batch norms with eps 1e-3, but 1e-5 after a grouped 1×1 convolution. That a
+strided unit's mean stands before its convolutions' output is our reading. Built from its facts; no
+code was taken.
 
     stage   output stride   channels   content
     x2      2               24         3×3 s2 without padding, then a row and a column of zeros

@@ -37,7 +37,8 @@ class _Separable(nn.Sequential):
 class XceptionBlock(nn.Module):
     """Three separable convolutions, the last four times as wide, and a shortcut.
 
-    The first block of a stage has a separable convolution with stride 2 as its shortcut.
+    The first block of a stage has a separable convolution with stride 2 as its shortcut, which we
+    read as without ReLU and as run before the three.
     """
 
     expansion = 4

@@ -7,7 +7,8 @@ taken.
 Differences: the paper describes the spatial path as three 3×3 convolutions with stride 2, the
 code begins with a 7×7 and ends with a 1×1; the paper's 49.0 M and 5.8 M parameters (ResNet-18,
 Xception39) do not fit the code, whose counts are a quarter of them. We follow the code. Its
-log-softmax at the end is left out: the loss has its own.
+log-softmax at the end is left out: the loss has its own. Our reading, where the facts are silent:
+the spatial path runs first and stands first in the fusion, and the eps of batch norms is 1e-5.
 
     stage     stride   channels R18 / X39 / R101   content
     spatial   8        128                         7×7 s2, 3×3 s2, 3×3 s2, 1×1

@@ -17,10 +17,12 @@ does. Each technique replaces one part of it:
                   bottleneck   1×1 to a quarter, 3×3, 1×1
     stem          7x7          instead of the strided 3×3
                   three 3x3    that 7×7, decomposed
-    width         0.5          half the channels
+    width         0.5          half the channels; above 1 more of them
     repeats       1, 1, 1, 1   shallow
 
-The first convolution sees three channels and is never grouped, separable or a bottleneck.
+The first convolution sees three channels and is never grouped, separable or a bottleneck. Of what
+the paper names besides, mirrored filters (p4m), the mean over orientations, split branches with a
+sum and links across layers are not here.
 """
 
 from __future__ import annotations

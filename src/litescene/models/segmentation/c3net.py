@@ -13,7 +13,7 @@ first version of the paper (0.198 M parameters with 20 classes). The official co
 reduction of each unit twice with the same result; it runs once here, and the counts are without
 the second. Sides that are not even are halved upwards, as the convolutions do; the official code
 fails on them. The second form, which is in the code alone, has a stem as wide as there are classes
-and resizes bilinearly.
+and resizes bilinearly; what is resized stands before the skip that it joins, which is our reading.
 
     stage    stride   channels         content
     encoder  2, 4, 8  as ESPNet's      second form: the stem has as many channels as classes
@@ -41,7 +41,7 @@ DEPTHS = (2, 8)
 class C3Branch(nn.Sequential):
     """Concentration by two 1-D convolutions that fill the holes of the dilated one after them.
 
-    Its two batch norms have eps 1e-5, unlike all others of the network.
+    Its two batch norms have eps 1e-5, unlike all others of the network, whose eps is 1e-3.
     """
 
     def __init__(self, in_channels: int, out_channels: int, dilation: int) -> None:

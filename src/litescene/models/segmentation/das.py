@@ -10,8 +10,10 @@ reading of its description, without a count or a figure to meet. Given is
 - a family of decoders around this layer under a fixed budget.
 
 Ours are the widths, the place of the sums inside the layer, the transposed convolutions between
-the levels and the head at stride 4. The options make the family: `line` and `squares` choose the
-kernels, `channels` and `layers` the shape.
+the levels and the head at stride 4. The two 1-D kernels are read as one branch, k×1 and then 1×k as
+in ERFNet, beside the 2-D ones; two branches of a line each would be another reading, with the same
+count. The options make the family: `line` and `squares` choose the kernels, `channels` and `layers`
+the shape.
 
     stage     stride   channels        content
     VGG10     2..32    32 .. 512       see its file

@@ -7,8 +7,9 @@ code was taken.
 Differences: the paper's figure unpools before the 1×1 of an up unit; the code has the 1×1 first,
 which the channels need, and so have we. Batch norms have an offset and no factor, a PReLU has one
 slope for all channels, convolutions have no bias; strided ones are padded as TensorFlow's. The 3×3
-convolutions are dense, as in the code. Its optional context-encoding loss is left out. Counted on a
-transcription of the code.
+convolutions are dense, as in the code. Its optional context-encoding loss is left out. Our reading:
+a unit changes the second half of the channels and leaves the first, and a down unit's maximum
+stands before its convolutions' output. Counted on a transcription of the code.
 
     stage    stride   channels   content
     initial  2        16         3×3 stride 2 beside 2×2 maximum, concatenated

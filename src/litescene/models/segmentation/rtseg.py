@@ -26,7 +26,10 @@ Readings, where the facts leave a choice:
   so counts 1728 multiply-accumulates per pixel more than we need.
 - LinkNet has batch norm and ReLU after each convolution but the last, as in its own paper.
 - ResNet's convolutions have a bias under the U-Net and none under SkipNet: so say the counts. It
-  pads strided layers on both sides, where TensorFlow pads below and right.
+  pads strided layers on both sides, where TensorFlow pads below and right, and so do LinkNet's
+  transposed 3×3.
+- SkipNet's skips come from MobileNet right after the layer that reaches their stride; from
+  ShuffleNet and ResNet, whose stages are not told apart, after the last unit of the stage.
 - ShuffleNet's max pool is unpadded, so that x4 of 360×480 is 89×119; the U-Net's map there is
   90×120, so says the count, and its skip gets a row and a column of zeros. Pictures whose sides 8
   does not divide are padded, because x8 would be short of them.

@@ -7,8 +7,9 @@ facts; no code was taken.
 Differences: the code's decoder builds an S-block in front of its path that it never runs (37,184
 parameters in ShelfNet18, 148,096 in ShelfNet34); we leave it out. Its nearest upsampling by two,
 which needs sides divisible by 32, goes to the size of the skip here. Its compiled batch norm
-scales by |weight| + 1e-5; ours by the weight. "ABN" is batch norm and leaky ReLU, inside the
-ResNet too.
+scales by |weight| + 1e-5; ours by the weight. "ABN" is batch norm and leaky ReLU of slope 0.01, in
+the ResNet and, as we read it, in every 3×3 of attention, merging and heads; after a sum or a
+strided 3×3 the ReLU is plain.
 
     stage      stride   channels 18 / 34             content
     ResNet     8..32    128, 256, 512

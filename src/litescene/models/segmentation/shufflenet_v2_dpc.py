@@ -6,8 +6,10 @@ sercant/mobile-segmentation (TensorFlow 1, Apache-2.0). Built from its facts; no
 
 Differences: the paper's last stage has dilated depthwise convolutions at stride 16; the code
 multiplies the rate by a stride that is 1 by then, so its published weights have none, and neither
-have we. TensorFlow pads an even side only at its end before a stride of 2; so do we. The counts of
-reference are those of a transcription of the code, since the original no longer runs.
+have we. TensorFlow pads an even side only at its end before a stride of 2; so do we. Of a stage's
+first unit the shortcut gives the first half of the channels, and the branch runs first: both are
+our reading. The counts of reference are those of a transcription of the code, since the original
+no longer runs.
 
     stage     stride   channels   content
     stem      2, 4     24         conv 3×3 s2, max pool 3×3 s2

@@ -9,7 +9,8 @@ learns the edges of the labels.
 Differences: the code builds a classifier inside the encoder and heads on x2, x4 and x16 that no
 default setting uses, and runs its training heads in evaluation as well. We leave the former out
 and run the latter in training only. The code's compiled batch norm scales by |weight| + 1e-5; ours
-by the weight.
+by the weight. That batch norm can hold an activation of its own; we read it as without one, so that
+convolutions end in plain ReLU and the attention in its sigmoid, as in BiSeNet.
 
     stage     stride   channels   content
     STDC      2..32    32..1024   STDC1 / STDC2, padding counted in its average pooling
