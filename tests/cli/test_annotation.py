@@ -282,6 +282,10 @@ def test_thresholds_and_suppression_are_the_users(
     soft = found("--suppression", "soft")
     assert soft[0] == plain[0]
     assert all(a["score"] >= b["score"] > 0.3 for a, b in pairwise(soft))
+    for option in ("--score", "--iou"):
+        ended = call("detect", picture, "--model", detector_file, option, "nan")
+        assert ended.code == 2
+        assert "nan is not a number" in ended.err
     ended = call("detect", picture, "--model", detector_file, "--score", "2")
     assert ended.code == 2
     assert "--score" in ended.err

@@ -262,3 +262,46 @@ def test_a_gallery_takes_evenly_spread_pictures(total: int) -> None:
     assert wanted[0] == 0
     gaps = np.diff([*wanted, total])
     assert gaps.max() - gaps.min() <= 1
+
+
+def coco_file(folder: Path, names: tuple[str, ...]) -> Path:
+    """A COCO file of these pictures, each with one box; the pictures are to be made."""
+    (folder / "annotations").mkdir(parents=True)
+    boxes = {"category_id": 1, "bbox": [1, 1, 2, 2]}
+    file = folder / "annotations" / "instances_train.json"
+    file.write_text(
+        json.dumps(
+            {
+                "categories": [{"id": 1, "name": "cat"}],
+                "images": [{"id": i, "file_name": name} for i, name in enumerate(names)],
+                "annotations": [{"id": i, "image_id": i, **boxes} for i in range(len(names))],
+            }
+        )
+    )
+    return file
+
+
+def test_a_coco_file_that_is_named_is_checked_once(tmp_path: Path) -> None:
+    file = coco_file(tmp_path, ("a.png", "b.png"))
+    for i, name in enumerate("ab"):
+        image = PIL.Image.fromarray(np.full((8, 6, 3), i, np.uint8))
+        image.save(tmp_path / f"{name}.png")
+    report = check_data(f"coco:{file}")
+    assert [(split.split, split.pictures) for split in report.splits] == [("all", 2)]
+    assert report.sound
+
+
+@pytest.mark.parametrize("first", ["gone.png", "images/train/b.png"])
+def test_the_folder_of_a_coco_files_pictures_is_not_that_of_the_first_alone(
+    tmp_path: Path, first: str
+) -> None:
+    names = ("b.png", "c.png", "d.png")
+    coco_file(tmp_path, (first, *names[1:]))
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    for i, name in enumerate(names):
+        image = PIL.Image.fromarray(np.full((8, 6, 3), i, np.uint8))
+        image.save(tmp_path / "images" / "train" / name)
+    (split,) = check_data(f"coco:{tmp_path}").splits
+    assert split.pictures == 2
+    (missing,) = split.unreadable
+    assert first in missing

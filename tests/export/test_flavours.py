@@ -14,7 +14,14 @@ import pytest
 import torch
 from onnx import TensorProto, helper
 
-from litescene.core import BundleError, MissingExtraError, ParityError, Taxonomy, distinct_colors
+from litescene.core import (
+    BundleError,
+    MissingExtraError,
+    OutputError,
+    ParityError,
+    Taxonomy,
+    distinct_colors,
+)
 from litescene.export import contract_of, quantize, to_onnx
 from litescene.export.flavours import TARGETS, convert
 from litescene.export.flavours.opset11 import OPSET, broken_rules, lowered
@@ -166,7 +173,7 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         (detector, "ncnn", {"finish": "boxes"}, "is for detectors as onnx, openvino, not ncnn"),
         (segmenter, "onnx", {"finish": "rows"}, "is for detectors"),
         (detector, "mnn", {"open_sizes": True}, "takes one size"),
-        (detector, "onnx", {"size": (100, 128)}, "multiple of 32, not 100×128"),
+        (detector, "onnx", {"size": (100, 128)}, "multiple of 32, not 128×100"),
         (detector, "tflite", {}, "there is no flavour 'tflite'"),
         (find_two_pictures(), "onnx", {}, "takes 2 pictures"),
     ):
@@ -178,6 +185,17 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
 def find_two_pictures() -> Bundle:
     bundle = find("yolov5_lite_e")
     return replace(bundle, contract=replace(bundle.contract, pictures=2))
+
+
+def test_a_bundle_is_not_written_over(tmp_path: Path) -> None:
+    bundle = find("yolov5_lite_e")
+    own = tmp_path / "yolov5_lite_e.onnx"
+    own.write_bytes(bundle.model)
+    for flavour in ("onnx", "tengine"):
+        with pytest.raises(OutputError, match=r"yolov5_lite_e\.onnx is a bundle and would be lost"):
+            convert(Bundle.open(own), flavour, tmp_path, (64, 64))
+    assert own.read_bytes() == bundle.model
+    assert list(tmp_path.iterdir()) == [own]
 
 
 def test_a_runtime_that_computes_something_else_leaves_no_file(

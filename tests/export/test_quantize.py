@@ -222,3 +222,29 @@ def test_the_shipped_detector_loses_at_most_a_point_in_int8(
     assert before > 0.75
     assert after > before - 0.01
     assert "warning: int8 loses" not in said
+
+
+def test_a_bundle_is_not_written_over_by_its_int8_form(
+    bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "tiny.onnx"
+    own.write_bytes(bundle.model)
+    with pytest.raises(SystemExit) as ended:
+        main(["quantize", str(own), "-o", str(own), "--pictures", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "is the float32 bundle itself" in capsys.readouterr().err
+    assert own.read_bytes() == bundle.model
+
+
+@pytest.mark.slow
+def test_calibration_without_an_object_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for i in range(8):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((64, 64, 3), i, np.uint8))
+    out = tmp_path / "int8.onnx"
+    words = ["quantize", "yolov5_lite_e", "-o", str(out), "--pictures", str(tmp_path)]
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 0
+    assert "warning: no picture held an object" in capsys.readouterr().out

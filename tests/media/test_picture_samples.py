@@ -28,6 +28,7 @@ def test_pictures_of_a_folder_or_glob_may_differ_in_size(tmp_path: Path) -> None
     assert reds(sample_pictures(str(tmp_path), 3)) == [0, 3, 6]
     assert reds(sample_pictures(str(tmp_path / "[1-4].png"), 64)) == [1, 2, 3, 4]
     assert reds(sample_pictures(str(tmp_path / "7.png"), 2)) == [7]
+    assert reds(sample_pictures(str(tmp_path), 6)) == [0, 1, 3, 5, 6, 8]
 
 
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
@@ -48,3 +49,4 @@ def test_frames_come_from_all_over_a_video(tmp_path: Path) -> None:
     assert reds(sample_pictures(str(tmp_path / "x.mp4"), 4)) == pytest.approx(
         [0, 60, 120, 180], abs=6
     )
+    assert reds(sample_pictures(str(tmp_path / "x.mp4"), 12))[-1] == pytest.approx(216, abs=6)

@@ -4,6 +4,7 @@ import ctypes
 import gc
 import logging
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_a_stored_network_is_used_and_a_damaged_one_compiled_anew(
     caplog.set_level(logging.INFO, "litescene")
     batch = np.full((1, 64, 96, 3), 77, np.uint8)
     first = create_engine("openvino-f32", segmentation_bundle, 1).run(batch)[0].copy()
-    assert "compiling tiny for 64×96" in caplog.text
+    assert "compiling tiny for 96×64" in caplog.text
     caplog.clear()
     second = create_engine("openvino-f32", segmentation_bundle, 1).run(batch)[0].copy()
     assert "compiling" not in caplog.text
@@ -79,6 +80,31 @@ def test_a_stored_network_is_used_and_a_damaged_one_compiled_anew(
     assert "not usable" in caplog.text
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(first, third)
+
+
+def test_no_thread_of_openvino_outlives_the_program(
+    segmentation_bytes: bytes, tmp_path: Path
+) -> None:
+    # One that Python ends inside of OpenVINO aborts the program after its work is done.
+    available("openvino-f32")
+    (tmp_path / "tiny.onnx").write_bytes(segmentation_bytes)
+    program = """
+import atexit, sys, threading
+@atexit.register
+def left():
+    print([t.name for t in threading.enumerate() if t.name == "litescene-openvino"])
+import numpy as np
+from litescene.runtime import Bundle, create_engine
+engines = [create_engine("openvino-f32", Bundle.open(sys.argv[1]), 1) for _ in range(2)]
+for engine in engines:
+    engine.run(np.zeros((1, 64, 64, 3), np.uint8))
+del engine, engines[0]
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "tiny.onnx")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (0, "[]\n"), ended.stderr
 
 
 def test_an_unwritable_cache_is_no_obstacle(

@@ -87,6 +87,17 @@ def make_task(root: Path, **detection: Any) -> DetectionTask:
     return DetectionTask(recipe_from_dict(plain, "test"), CPU)
 
 
+def test_pictures_that_are_validated_on_and_trained_on_are_said(
+    shapes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_task(shapes)
+    assert not caplog.messages
+    same = f"coco:{shapes}/annotations/train.json"
+    make_task(shapes, train=[{"data": same}], val=[same])
+    (said,) = caplog.messages
+    assert said.startswith("6 of the 6 pictures of coco:train:val are trained on as well")
+
+
 def test_batches_depend_on_the_epoch_alone(shapes: Path) -> None:
     first, second = make_task(shapes), make_task(shapes)
     list(first.batches(0, 0, 1))

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from litescene.cli.annotation import annotate
-from litescene.cli.options import Engine, Limit, OutFolder, Source
+from litescene.cli.options import Engine, Limit, OutFolder, Source, a_number
 from litescene.runtime.catalog import DEFAULT_DETECTOR
 from litescene.runtime.records import BoxFormat
 
@@ -32,14 +32,14 @@ def command(
         float | None,
         typer.Option(
             help="least score, 0 to 1; the model's own by default",
-            min=0, max=1, show_default=False,
+            min=0, max=1, show_default=False, callback=a_number,
         ),
     ] = None,
     iou: Annotated[
         float | None,
         typer.Option(
             help="overlap from which a box suppresses a worse one, 0 to 1; the model's by default",
-            min=0, max=1, show_default=False,
+            min=0, max=1, show_default=False, callback=a_number,
         ),
     ] = None,
     suppression: Annotated[

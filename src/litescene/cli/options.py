@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated
@@ -56,6 +57,13 @@ def check_bundle_file(out: Path) -> None:
     if out.suffix != ".onnx":
         raise InputError(f"-o {out}: a bundle's name ends with .onnx")
     require_writable(out)
+
+
+def a_number(value: float | None) -> float | None:
+    """Refuse NaN, which is within all bounds."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("nan is not a number")
+    return value
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from litescene.cli.options import Protocol, Results
+from litescene.cli.options import Protocol, Results, a_number
 from litescene.cli.table import format_table, number
 from litescene.core.errors import InputError
 from litescene.core.provenance import processor
@@ -28,7 +28,10 @@ NAMED = 6
 
 
 def command(
-    fps: Annotated[float, typer.Option(help="frames a second to keep up with", min=0.01)],
+    fps: Annotated[
+        float,
+        typer.Option(help="frames a second to keep up with", min=0.01, callback=a_number),
+    ],
     task: Annotated[Literal["segmentation"], typer.Option(help="segmentation")] = "segmentation",
     json_file: Annotated[
         Path | None,

@@ -10,7 +10,7 @@ import typer
 from litescene.cli.evaluate import Measured, Measurement, measured
 from litescene.cli.options import check_bundle_file
 from litescene.cli.progress import progress
-from litescene.core.errors import InputError, MissingExtraError
+from litescene.core.errors import InputError, MissingExtraError, OutputError
 from litescene.runtime.engines import installed
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def command(
 
     check_bundle_file(out)
     exact = find(bundle)
+    if out.exists() and Path(bundle).exists() and out.samefile(bundle):
+        raise OutputError(f"-o {out} is the float32 bundle itself; choose another name")
     seen = sample_pictures(pictures, limit)
     if len(seen) < LEAST_PICTURES:
         raise InputError(
@@ -75,7 +77,12 @@ def command(
     for name, value in made.contract.parity.items():
         print(f"{name}: {value}")
     share = made.contract.parity["int8_agreement"]
-    if share is not None and share < WANTED:
+    if share is None:
+        print(
+            "warning: no picture held an object, so int8 is unproven and badly calibrated; give "
+            "--pictures like those in use"
+        )
+    elif share < WANTED:
         print(
             f"warning: int8 decides otherwise than float32 in {1 - share:.1%} of all cases; "
             "compare their accuracies (--data) before you use it"

@@ -26,6 +26,8 @@ from litescene.data.detection_records import (
 _Row = tuple[str, float, float, float, float, bool]
 _OBJECTS = "instances_"
 """How the names of the official files with boxes begin."""
+_TRIED = 50
+"""About as many pictures are looked for in every folder that might hold them."""
 
 
 def read_coco(root: Path, split: str, flaws: Flaws = None) -> Annotations:
@@ -137,9 +139,10 @@ def _row(
 
 
 def _picture_folder(path: Path, names: list[str]) -> Path:
-    """The known folder that holds the first picture; the first known one if none does."""
+    """The known folder that holds most of some pictures; the first known one if none does."""
     root = path.parent.parent if path.parent.name == "annotations" else path.parent
     split = path.stem.removeprefix(_OBJECTS)
     known = (root / "images", root / "images" / split, root / split, root)
     folders = [folder for folder in known if folder.is_dir()]
-    return next((f for f in folders for name in names[:1] if (f / name).exists()), folders[0])
+    some = names[:: max(len(names) // _TRIED, 1)]
+    return max(folders, key=lambda folder: sum((folder / name).exists() for name in some))

@@ -101,14 +101,16 @@ def check_data(
     wrong inside is in the report.
     """
     name = spec.partition(":")[0]
+    whole = False
     if name in restoration.FORMATS:
         restoration.split_view(spec)
     else:
-        split_spec(spec, FORMATS)
+        _, root = split_spec(spec, FORMATS)
+        whole = name == "coco" and root.is_file()  # such a file is every split
     kind = next(kind for kind in _KINDS if name in kind.formats)
     report = DataReport(spec, kind.unit)
     watch = _Watch(on_picture, gallery)
-    for split in kind.splits:
+    for split in ("all",) if whole else kind.splits:
         _add(report, kind.check, split, watch)
     if kind.unit == "boxes" and not report.splits and not report.malformed:
         _add(report, kind.check, "all", watch)

@@ -28,19 +28,22 @@ def sample_pictures(spec: str, count: int) -> list[Image]:
     if path.is_dir() or glob.has_magic(spec) or path.suffix.lower() in PICTURE_SUFFIXES:
         return _read(find_pictures(spec), spec, count)
     with open_source(spec) as source:
-        step = max((source.frame_count or count) // count, 1)
-        return list(islice((f.image for f in source if f.index % step == 0), count))
+        wanted = _spread(source.frame_count or count, count)
+        return list(islice((f.image for f in source if f.index in wanted), count))
+
+
+def _spread(length: int, count: int) -> set[int]:
+    """At most `count` places, evenly over the length."""
+    return {i * length // count for i in range(count)}
 
 
 def _read(paths: list[Path], spec: str, count: int) -> list[Image]:
-    """Readable ones among every so-manieth path."""
+    """Readable ones among paths from all over the list."""
     pictures: list[Image] = []
     reason = ""
-    for path in paths[:: max(len(paths) // count, 1)]:
-        if len(pictures) == count:
-            break
+    for i in sorted(_spread(len(paths), count)):
         try:
-            pictures.append(read_picture(path))
+            pictures.append(read_picture(paths[i]))
         except SourceError as error:
             reason = reason or str(error)
     if not pictures:

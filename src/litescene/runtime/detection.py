@@ -63,7 +63,7 @@ class Detector:
         stride = self.contract.stride
         if any(side < stride or side % stride for side in self.size):
             raise InputError(
-                f"a detector's size is a multiple of {stride}, not {self.size[0]}×{self.size[1]}"
+                f"a detector's size is a multiple of {stride}, not {self.size[1]}×{self.size[0]}"
             )
         self.score = stated_score(self.contract) if score is None else score
         self.iou = stated_iou(self.contract) if iou is None else iou

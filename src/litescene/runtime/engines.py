@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import hashlib
 import importlib.metadata
@@ -167,9 +168,11 @@ class OpenVinoEngine:
         self.name = f"openvino-{precision}"
         self._networks = _Networks(bundle, threads, precision, store)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        Thread(
+        thread = Thread(
             target=_serve, args=(self._networks, self._jobs), name="litescene-openvino", daemon=True
-        ).start()
+        )
+        _serving[thread] = self._jobs
+        thread.start()
         # A SimpleQueue may be used wherever garbage is collected, even in its own `put`.
         weakref.finalize(self, self._jobs.put, None).atexit = False
 
@@ -185,6 +188,18 @@ class OpenVinoEngine:
 
 _Answer = SimpleQueue[Outputs | Exception]
 _Job = tuple[Batch, _Answer]
+_serving: weakref.WeakKeyDictionary[Thread, SimpleQueue[_Job | None]] = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _end_threads() -> None:
+    # A thread that is inside OpenVINO when Python ends is torn out of it, and that aborts the
+    # program after its work is done.
+    serving = list(_serving.items())
+    for _, jobs in serving:
+        jobs.put(None)
+    for thread, _ in serving:
+        thread.join()
 
 
 def _serve(networks: _Networks, jobs: SimpleQueue[_Job | None]) -> None:
@@ -249,7 +264,7 @@ class _Networks:
         return self._compile(shape, stored)
 
     def _compile(self, shape: tuple[int, ...], stored: Path) -> Any:
-        size = "×".join(map(str, shape[1:3]))
+        size = f"{shape[2]}×{shape[1]}"
         _log.info("compiling %s for %s (%s), once", self._bundle.name, size, self.name)
         began = time.perf_counter()
         try:

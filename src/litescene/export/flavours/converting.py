@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from litescene.core import BundleError, Contract, Image, MissingExtraError, ParityError
+from litescene.core import (
+    BundleError,
+    Contract,
+    Image,
+    MissingExtraError,
+    OutputError,
+    ParityError,
+)
 from litescene.core.contract import TaskName
 from litescene.export.flavours.finishing import Finish, finished
 from litescene.export.flavours.plain_graph import INPUT, Graph, plain_graph, shape_of
@@ -77,7 +84,7 @@ def convert(
         BundleError: the format cannot hold the network, or what was asked for.
         ParityError: the runtime computes something else; nothing was written.
         MissingExtraError: the runtime's packages are not installed.
-        OutputError: a file cannot be written.
+        OutputError: a file cannot be written, or a bundle stands in its place.
 
     """
     target = _target(flavour)
@@ -85,10 +92,11 @@ def convert(
     size = size or contract.size
     _check(bundle, flavour, target, size, finish, open_sizes)
     folder = Path(folder)
+    files = target.files(name)
+    _spare_bundles(folder / file for file in files)
     model = plain_graph(bundle, None if open_sizes else size)
     engine = _engine(bundle, target, flavour) if is_quantized(model) else exact_engines(bundle)[0]
     model = finished(model, contract, finish)
-    files = target.files(name)
     seen = [_seen(p, size, contract) for p in (*map(draw_picture, range(_DRAWN)), *pictures)]
     with tempfile.TemporaryDirectory(prefix="litescene-") as place:
         untried = Path(place)
@@ -112,6 +120,21 @@ def convert(
     return Converted(folder, (*files, f"{name}.json"), share, absolute, len(seen), boxes)
 
 
+def _spare_bundles(files: Iterable[Path]) -> None:
+    """Refuse to write over a bundle, such as the one that is converted."""
+    for file in files:
+        if file.suffix == ".onnx" and file.is_file() and _is_bundle(file):
+            raise OutputError(f"{file} is a bundle and would be lost; choose another folder")
+
+
+def _is_bundle(file: Path) -> bool:
+    try:
+        Bundle.open(file)
+    except BundleError:
+        return False
+    return True
+
+
 def _target(flavour: str) -> Target:
     if flavour not in TARGETS:
         raise BundleError(f"there is no flavour '{flavour}'; there are {', '.join(TARGETS)}")
@@ -131,7 +154,7 @@ def _check(
     if wide and not target.open_sizes:
         raise BundleError(f"{flavour} takes one size; leave --dynamic out")
     if detects and any(side < stride or side % stride for side in size):
-        raise BundleError(f"a detector's size is a multiple of {stride}, not {size[0]}×{size[1]}")
+        raise BundleError(f"a detector's size is a multiple of {stride}, not {size[1]}×{size[0]}")
 
 
 def _engine(bundle: Bundle, target: Target, flavour: str) -> Engine:

@@ -157,6 +157,18 @@ def _require_objects(specs: Sequence[str], split: str, *data: DetectionData) -> 
         )
 
 
+def _warn_of_shared_pictures(train: Sequence[DetectionData], val: Sequence[DetectionData]) -> None:
+    """Say so where pictures are validated on that are trained on as well."""
+    learned = {sample.picture for data in train for sample in data.samples}
+    for data in val:
+        shared = sum(sample.picture in learned for sample in data.samples)
+        if shared:
+            log.warning(
+                "%d of the %d pictures of %s are trained on as well: its figures say little of "
+                "new pictures", shared, len(data), data.name,
+            )  # fmt: skip
+
+
 class DetectionTask:
     """Trains and evaluates anchor detectors; metric: AP50, the mean over the val sources."""
 
@@ -177,6 +189,7 @@ class DetectionTask:
         _require_objects([source.data for source in s.train], "train", *sources)
         for spec, data in zip(s.val, self.val, strict=True):
             _require_objects([spec], "val", data)
+        _warn_of_shared_pictures(sources, self.val)
         names = [data.samples[0].source for data in self.val]
         if len(set(names)) < len(names):
             raise RecipeError(
