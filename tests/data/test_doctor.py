@@ -188,7 +188,7 @@ def test_a_box_wholly_outside_of_its_picture_is_a_problem(tmp_path: Path) -> Non
 
 
 def test_odd_boxes_alone_are_no_problem(tmp_path: Path) -> None:
-    root = yolo(tmp_path, train_a="1 0.5 0.5 0.0 0.2\n", val_b="0 0.99 0.5 0.1 0.2\n")
+    root = yolo(tmp_path, train_a="1 .5 .5 0 .2\n1 .5 .5 .2 .2\n", val_b="0 .99 .5 .1 .2\n")
     report = check_data(f"yolo:{root}")
     assert [len(split.notes) for split in report.splits] == [1, 1]
     assert report.sound
@@ -305,3 +305,10 @@ def test_the_folder_of_a_coco_files_pictures_is_not_that_of_the_first_alone(
     assert split.pictures == 2
     (missing,) = split.unreadable
     assert first in missing
+
+
+def test_a_split_without_any_box_is_noted(tmp_path: Path) -> None:
+    report = check_data(f"yolo:{yolo(tmp_path, train_a='', train_b='', val_c='0 .5 .5 .2 .2')}")
+    assert [split.notes for split in report.splits] == [
+        ["none of the 2 pictures has a box; training needs some"], []
+    ]  # fmt: skip

@@ -171,7 +171,7 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
     detector, segmenter = find("yolov5_lite_e"), find("pp_liteseg_t")
     for bundle, flavour, options, message in (
         (detector, "ncnn", {"finish": "boxes"}, "is for detectors as onnx, openvino, not ncnn"),
-        (segmenter, "onnx", {"finish": "rows"}, "is for detectors"),
+        (segmenter, "onnx", {"finish": "rows"}, "is for detectors; pp_liteseg_t is none"),
         (detector, "mnn", {"open_sizes": True}, "takes one size"),
         (detector, "onnx", {"size": (100, 128)}, "multiple of 32, not 128×100"),
         (detector, "tflite", {}, "there is no flavour 'tflite'"),

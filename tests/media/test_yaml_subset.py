@@ -37,6 +37,8 @@ cam1:
   empty:
   yes_no: [true, false, null, ~]
 """,
+    "dumped": yaml.safe_dump({"names": ["кошка", 'a "b" c', "tab\there", "x: \U0001f600", "it's"]}),
+    "escapes": 'names: ["\\u043a\\x41 \\"b\\", c", "C:\\\\new"] # "comment\n',
     "scalar list": "- 1\n- two words\n-\n  - 3\n",
     "markers": "%YAML 1.2\n---\na: 1\n# only a comment\n\nb: it's # not text\n",
 }

@@ -27,6 +27,8 @@ EXAMPLES = (
     "litescene doctor --data yolo:my_signs --page my_signs.html",
 )
 PROBLEMS = 2
+_SIZES = 3
+"""As many sizes of pictures are listed, the commonest."""
 _MARKS = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
 
 
@@ -96,7 +98,9 @@ def _check_data(spec: str, page: Path | None) -> DataReport:
 
 def _print_data(report: DataReport) -> None:
     for split in report.splits:
-        sizes = ", ".join(f"{size}: {count}" for size, count in split.sizes.most_common(3))
+        sizes = ", ".join(f"{size}: {count}" for size, count in split.sizes.most_common(_SIZES))
+        if len(split.sizes) > _SIZES:
+            sizes += f", {len(split.sizes) - _SIZES} more sizes"
         print(f"\n{report.spec} {split.split}: {split.pictures} pictures ({sizes})")
         total = max(sum(split.classes.values()), 1)
         rows = [

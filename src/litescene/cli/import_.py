@@ -104,7 +104,7 @@ def _of_bundle(name: str, file: Path | None, out: Path, pictures: str | None) ->
 
     bundle = find(name if file is None else file)
     if bundle.contract.system != name:
-        raise InputError(f"{file} is a bundle of {bundle.contract.system}, not of {name}")
+        raise InputError(f"{file or name} is a bundle of {bundle.contract.system}, not of {name}")
     if pictures is not None:
         seen = sample_pictures(pictures, PICTURES)
     else:

@@ -9,11 +9,14 @@ library, and calibration files need no more.
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _KEY = re.compile(r"""("[^"]*"|'[^']*'|[^\s\[\]{},&*!|>'"#][^:]*?)\s*:(?:\s+(.*)|)""", re.DOTALL)
-_QUOTED = re.compile(r""""([^"]*)"|'((?:[^']|'')*)'""")
+_QUOTED = re.compile(r""""((?:[^"\\]|\\.)*)"|'((?:[^']|'')*)'""", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([nrt0\"\\/ ]))")
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 _TAG = re.compile(r"!!?[\w\-/.:]*\s*")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -153,8 +156,16 @@ def _flow(text: str, number: int) -> tuple[Any, str]:
         quoted = _QUOTED.match(text)
         if quoted is None:
             raise ValueError(f"line {number}: a quote is never closed")
-        return quoted[1] or (quoted[2] or "").replace("''", "'"), text[quoted.end() :]
+        plain = _ESCAPE.sub(_unescaped, quoted[1] or "") or (quoted[2] or "").replace("''", "'")
+        return plain, text[quoted.end() :]
     return _scalar(text.strip()), ""
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[1] or found[2] or found[3]
+    if code is None:
+        return _ESCAPED.get(found[4], found[4])
+    return chr(min(int(code, 16), sys.maxunicode))
 
 
 def _flow_list(text: str, number: int) -> tuple[list[Any], str]:

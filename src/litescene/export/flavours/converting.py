@@ -148,7 +148,9 @@ def _check(
     bundle: Bundle, flavour: str, target: Target, size: tuple[int, int], finish: Finish, wide: bool
 ) -> None:
     detects, stride = bundle.contract.task == "detection", bundle.contract.stride
-    if finish != "heads" and not (detects and target.finishes):
+    if finish != "heads" and not detects:
+        raise BundleError(f"{finish} inside the graph is for detectors; {bundle.name} is none")
+    if finish != "heads" and not target.finishes:
         able = ", ".join(n for n, t in TARGETS.items() if t.finishes)
         raise BundleError(f"{finish} inside the graph is for detectors as {able}, not {flavour}")
     if wide and not target.open_sizes:
