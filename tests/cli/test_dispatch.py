@@ -93,6 +93,18 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     assert "Traceback" in call("doctor", "--debug").err
 
 
+def test_a_place_without_access_is_the_users_matter(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise PermissionError(13, "Permission denied", "/closed/set")
+
+    with_command(monkeypatch, fail)
+    ended = call("doctor")
+    assert ended.code == 2
+    assert ended.err.startswith("litescene: /closed/set: permission denied; ")
+
+
 def test_ctrl_c_says_what_was_kept_and_gives_130(
     call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

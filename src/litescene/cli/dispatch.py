@@ -139,9 +139,13 @@ def _one_line(error: Exception) -> str:
     explain = getattr(error, "format_message", None)  # how typer's usage errors speak
     if explain is not None:
         return f"{' '.join(explain().split())} See --help."
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return f"{error.filename}: permission denied; ask for access to it or name another place"
     text = " ".join(str(error).split())
     return f"unexpected {type(error).__name__}: {text} (use --debug to see where)"
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, PermissionError):
+        return 2
     return int(getattr(error, "exit_code", 1))
