@@ -1,13 +1,20 @@
 from __future__ import annotations
 
 import errno
+import resource
 import stat
 from pathlib import Path
 
 import pytest
 
 from litescene.core import OutputError
-from litescene.media.atomic import atomic_write, output_error, require_writable, write_atomic
+from litescene.media.atomic import (
+    atomic_write,
+    output_error,
+    require_writable,
+    write_atomic,
+    write_together,
+)
 
 
 def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
@@ -95,3 +102,18 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError, match="there is a folder of that name"):
         write_atomic(tmp_path / "folder", b"")
+
+
+def test_files_that_belong_together_come_together_or_not_at_all(tmp_path: Path) -> None:
+    old = {"net.xml": b"old graph", "net.bin": b"old weights"}
+    write_together(tmp_path, old)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # as a disk that fills up
+    try:
+        with pytest.raises(OutputError, match=r"net\.bin"):
+            write_together(tmp_path, {"net.xml": b"new graph", "net.bin": bytes(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == old
+    write_together(tmp_path, {"net.xml": b"new graph", "net.bin": bytes(1000)})
+    assert (tmp_path / "net.xml").read_bytes() == b"new graph"

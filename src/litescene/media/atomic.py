@@ -10,8 +10,8 @@ import errno
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -101,3 +101,15 @@ def write_atomic(path: Path | str, content: bytes | str, *, sync: bool = True) -
     data = content.encode() if isinstance(content, str) else content
     with atomic_write(path, sync=sync) as file:
         file.write(data)
+
+
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files that belong together, by name: none takes its name before all are written.
+
+    Raises `OutputError` as `atomic_write` does; older files of these names are then untouched.
+    """
+    with ExitStack() as all_of_them:
+        for name, content in contents.items():
+            file = all_of_them.enter_context(atomic_write(folder / name))
+            file.write(content)
+            file.flush()

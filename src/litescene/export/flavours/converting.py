@@ -27,7 +27,7 @@ from litescene.export.flavours.targets import TARGETS, Planes, Run, Target
 from litescene.export.graph import is_quantized
 from litescene.export.parity import draw_picture, exact_engines, fit
 from litescene.export.reference import decoded
-from litescene.media.atomic import write_atomic
+from litescene.media.atomic import write_together
 from litescene.media.letterbox import PAD_VALUE, Letterbox
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.detection import find_boxes, stated_iou, stated_score
@@ -109,14 +109,14 @@ def convert(
                 f"{flavour} computes something else: its outputs differ by {share:.2g} of the "
                 f"largest, and {target.tolerance:g} is allowed; nothing was written"
             )
-        for file in files:
-            write_atomic(folder / file, (untried / file).read_bytes())
+        contents = {file: (untried / file).read_bytes() for file in files}
     boxes = rows if finish == "boxes" else None
     compared = {"pictures": len(seen), "largest_difference": float(f"{share:.3g}")}
     facts = _facts(bundle, model, finish) | {
         "compared": compared | ({} if boxes is None else {"boxes": boxes})
     }
-    write_atomic(folder / f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    said = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    write_together(folder, contents | {f"{name}.json": said.encode()})
     return Converted(folder, (*files, f"{name}.json"), share, absolute, len(seen), boxes)
 
 
