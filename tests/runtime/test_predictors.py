@@ -145,7 +145,7 @@ def test_the_engine_is_chosen_by_the_stated_thresholds_whatever_the_caller_asks_
 
 
 def test_a_detectors_size_is_a_multiple_of_its_stride(detection_bundle: Bundle) -> None:
-    with pytest.raises(InputError, match="multiple of 32, not 100×128"):
+    with pytest.raises(InputError, match="multiple of 32, not 128×100"):
         Detector(detection_bundle, ENGINE, size=(100, 128))
 
 
