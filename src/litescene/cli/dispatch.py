@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 from types import FrameType
-from typing import Any
+from typing import Any, TypeGuard
 
 from litescene import __version__
 from litescene.cli.verbs import VERBS, module_of, overview
@@ -131,6 +131,11 @@ def _say(message: str) -> None:
     sys.stderr.write(f"litescene: {message}\n")
 
 
+def _denied(error: Exception) -> TypeGuard[PermissionError]:
+    """Whether a file or folder, which it names, may not be used."""
+    return isinstance(error, PermissionError) and error.filename is not None
+
+
 def _one_line(error: Exception) -> str:
     from litescene.core.errors import LitesceneError
 
@@ -139,13 +144,13 @@ def _one_line(error: Exception) -> str:
     explain = getattr(error, "format_message", None)  # how typer's usage errors speak
     if explain is not None:
         return f"{' '.join(explain().split())} See --help."
-    if isinstance(error, PermissionError) and error.filename is not None:
+    if _denied(error):
         return f"{error.filename}: permission denied; ask for access to it or name another place"
     text = " ".join(str(error).split())
     return f"unexpected {type(error).__name__}: {text} (use --debug to see where)"
 
 
 def _exit_code(error: Exception) -> int:
-    if isinstance(error, PermissionError):
+    if _denied(error):
         return 2
     return int(getattr(error, "exit_code", 1))

@@ -216,7 +216,7 @@ def _boxes(spec: str, split: str, watch: _Watch) -> SplitReport:
         shown = partial(boxed, sample.picture.name, image, sample, data.taxonomy, outside + odd)
         watch.show(split, index, len(data), shown)
         watch.done(index + 1, len(data))
-    if not any(count for count in report.classes.values()):
+    if not any(report.classes.values()):
         report.notes.append(f"none of the {len(data)} pictures has a box; training needs some")
     return report
 
