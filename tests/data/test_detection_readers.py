@@ -14,7 +14,7 @@ from litescene.core.errors import AbsentSplitError
 from litescene.data.classification import named_split
 from litescene.data.detection import open_detection, validation_stems
 from litescene.data.detection_camvid import read_camvid_boxes
-from litescene.data.detection_records import annotated
+from litescene.data.detection_records import Row, annotated
 from real_data import DataSet
 
 
@@ -125,9 +125,13 @@ def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_coordinates_that_are_not_finite_are_refused(value: float) -> None:
-    rows = [("car", 0.0, 0.0, 4.0, 5.0, False), ("car", value, 1.0, value, 5.0, False)]
-    with pytest.raises(DataError, match=r"here: box 2 is \(.*; expected four finite numbers"):
-        annotated(Path("a.png"), rows, "here", [])
+    rows = [Row("line 1", "car", 0, 0, 4, 5), Row("line 2", "car", value, 1, value, 5)]
+    with pytest.raises(DataError, match=r"line 2: the box is \(.*; expected four finite numbers"):
+        annotated(Path("a.png"), rows)
+    flaws: list[str] = []
+    assert annotated(Path("a.png"), rows, flaws).boxes.tolist() == [[0, 0, 4, 5]]
+    (flaw,) = flaws
+    assert flaw.startswith("line 2: the box is (")
 
 
 def test_coco_damage_is_named(tmp_path: Path) -> None:
@@ -140,6 +144,14 @@ def test_coco_damage_is_named(tmp_path: Path) -> None:
     write(tmp_path / "annotations" / "instances_train2017.json", '{"images": [}')
     with pytest.raises(DataError, match=r"line 1: not JSON"):
         open_detection(f"coco:{tmp_path}", "train")
+    for text in ("9" * 5000, "[" * 100_000):
+        write(tmp_path / "annotations" / "instances_train2017.json", text)
+        with pytest.raises(DataError, match=r"instances_train2017.json: cannot be read as JSON"):
+            open_detection(f"coco:{tmp_path}", "train")
+    for name in ("a" * 5000, "a\0.jpg"):
+        coco(tmp_path, images=[{"id": 7, "file_name": name}])
+        with pytest.raises(DataError, match="there is no picture"):
+            open_detection(f"coco:{tmp_path}", "train")
     write(tmp_path / "annotations" / "instances_train2017.json", '{"images": []}')
     with pytest.raises(DataError, match="'categories' is missing"):
         open_detection(f"coco:{tmp_path}", "train")
@@ -250,6 +262,16 @@ def test_voc_takes_its_own_image_sets_and_marks_difficult_objects(tmp_path: Path
     np.testing.assert_array_equal(sample.boxes[0], [1, 2, 10, 20])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1", "gbk"])
+def test_voc_may_be_written_in_the_encoding_that_it_declares(tmp_path: Path, encoding: str) -> None:
+    name = "\u72d7" if encoding == "gbk" else "Stra\u00dfe"
+    voc(tmp_path, "a", voc_object(name, (1, 2, 10, 20)))
+    path = tmp_path / "Annotations" / "a.xml"
+    text = f"<?xml version='1.0' encoding='{encoding}'?>\n{path.read_text('utf-8')}\n"
+    path.write_bytes(text.encode(encoding))
+    assert open_detection(f"voc:{tmp_path}", "all").taxonomy.names == (name,)
+
+
 def test_voc_damage_is_named(tmp_path: Path) -> None:
     voc(tmp_path, "a", voc_object("dog", (1, "two", 10, 20)))
     with pytest.raises(DataError, match=r"a.xml, object 1: expected a number in <ymin>, not 'two'"):
@@ -260,13 +282,22 @@ def test_voc_damage_is_named(tmp_path: Path) -> None:
     write(tmp_path / "Annotations" / "a.xml", "<annotation><object>")
     with pytest.raises(DataError, match=r"a.xml, line 1: not XML"):
         open_detection(f"voc:{tmp_path}", "all")
+    write(tmp_path / "Annotations" / "a.xml", "<project><object/></project>")
+    with pytest.raises(DataError, match=r"a.xml: its root is <project>; expected the <annotation>"):
+        open_detection(f"voc:{tmp_path}", "all")
+    other = "<?xml version='1.0' encoding='{}'?><annotation>\xff</annotation>"
+    for encoding in ("ascii", "unheard-of"):
+        text = other.format(encoding).encode("iso-8859-1")
+        (tmp_path / "Annotations" / "a.xml").write_bytes(text)
+        with pytest.raises(DataError, match=r"a.xml: cannot be read as text: .*expected UTF-8"):
+            open_detection(f"voc:{tmp_path}", "all")
     write(tmp_path / "Annotations" / "a.xml", '<!DOCTYPE a [<!ENTITY x "y">]><annotation/>')
     with pytest.raises(DataError, match="entity declarations"):
         open_detection(f"voc:{tmp_path}", "all")
 
 
 def test_a_box_table_lists_pictures_without_boxes_too(tmp_path: Path) -> None:
-    for name in ("a.jpg", "b.jpg"):
+    for name in ("a.jpg", "b.jpg", "._b.jpg"):  # such hidden ones are no pictures
         picture(tmp_path / "images" / name)
     write(tmp_path / "boxes.csv", "image,xmin,ymin,xmax,ymax\n\na.jpg,1.5,2,10,20\n  \n\n")
     data = open_detection(f"boxcsv:{tmp_path}", "all", STREET_OBJECTS)
@@ -282,6 +313,10 @@ def test_a_box_table_lists_pictures_without_boxes_too(tmp_path: Path) -> None:
         ("image,xmin,ymin,xmax,ymax\na.jpg,1,2,nan,4\n", "line 2: expected a number of pixels"),
         ("image,xmin,ymin,xmax,ymax\nc.jpg,1,2,3,4\n", "there is no picture .*c.jpg"),
         ("image,xmin,ymin,xmax,ymax\n\n ,,,,\na.jpg,1,2,3\n", "line 4: expected 5 columns"),
+        (
+            f"image,xmin,ymin,xmax,ymax\na.jpg,1,2,3,4\n{'a' * 200_000},1,2,3,4\n",
+            "boxes.csv, line 3: field larger than",
+        ),
         (
             "image,xmin,ymin,xmax,ymax,class\na.jpg,1,2,3,4, \n",
             "boxes.csv, line 2: the class is empty; expected a name",
@@ -354,7 +389,9 @@ def flat_voc(root: Path) -> str:
 
 def test_a_set_without_one_usable_box_is_refused_with_what_is_wrong(tmp_path: Path) -> None:
     """Not as a taxonomy without a class, which no user has asked for."""
-    with pytest.raises(DataError, match=r"flat: .*no usable box.*a.xml: box 1, .* has no area"):
+    with pytest.raises(
+        DataError, match=r"flat: .*no usable box.*a.xml, object 1: the box .* has no area"
+    ):
         open_detection(flat_voc(tmp_path / "flat"), "all")
     with pytest.raises(DataError, match=r"boxes.csv, line 2: expected a number"):
         open_detection(bad_table(tmp_path / "bad"), "all")

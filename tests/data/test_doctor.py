@@ -118,11 +118,48 @@ def test_every_wrong_box_is_found_and_the_rest_is_still_counted(tmp_path: Path) 
     assert "few.txt, line 1: expected 5 columns" in few
     assert "word.txt, line 1: expected 'class cx cy w h' as shares of 1, not 'half'" in word
     flat, outside, twice = train.notes
-    assert "flat.txt: box 1" in flat
+    assert "flat.txt, line 1: the box (20, 8, 20, 12)" in flat
     assert "has no area and is left out" in flat
     assert "outside.png: dog (28, 8, 48, 12) reaches out of the picture, which is 40×20" in outside
     assert "twice.png: cat is there twice, boxes 1 and 3" in twice
     json.dumps(report.to_dict())
+
+
+def test_every_wrong_line_of_a_file_is_found(tmp_path: Path) -> None:
+    good = "0 .5 .5 .2 .2\n"
+    lines = f"7 .5 .5 .2 .2\n{good}0 .5 .5\n\n{good}1 .5 half .2 .2\n1 .5 .5 -.2 .2"
+    (split,) = check_data(f"yolo:{yolo(tmp_path, train_a=lines)}").splits
+    assert split.classes == {"cat": 2, "dog": 0}
+    said = [one.partition("a.txt")[2] for one in split.unreadable]
+    assert [one[:27] for one in said] == [
+        ", line 1: expected a class ",
+        ", line 3: expected 5 column",
+        ", line 6: expected 'class c",
+        ", line 7: coordinates are s",
+    ]
+
+
+def test_every_wrong_object_of_a_voc_file_is_found(tmp_path: Path) -> None:
+    def thing(name: str, x1: str) -> str:
+        box = f"<bndbox><xmin>{x1}</xmin><ymin>1</ymin><xmax>4</xmax><ymax>5</ymax></bndbox>"
+        return f"<object><name>{name}</name>{box}</object>"
+
+    objects = (
+        thing("dog", "1"),
+        thing("", "1"),
+        thing("cat", "one"),
+        thing("dog", "2"),
+        thing("dog", "9"),
+        thing("dog", "5"),
+    )
+    root = voc(tmp_path, f"<annotation>{''.join(objects)}</annotation>")
+    (split,) = check_data(f"voc:{root}").splits
+    assert split.classes == {"dog": 2}
+    nameless, worded, turned, other = split.unreadable
+    assert "a.xml, object 2: expected a <name>" in nameless
+    assert "a.xml, object 3: expected a number in <xmin>, not 'one'" in worded
+    assert "a.xml, object 5: the box is (9, 1, 4, 5); expected x1 < x2" in turned
+    assert "a.xml, object 6: the box is (5, 1, 4, 5); expected x1 < x2" in other
 
 
 def test_texts_without_a_picture_and_pictures_without_any_text_are_problems(
@@ -202,7 +239,9 @@ def test_a_picture_that_is_in_two_splits_is_a_leak(tmp_path: Path) -> None:
     assert report.leaks == ["other.bmp of val is the same picture as b.png of train"]
     assert not report.sound
     (root / "images" / "val" / "other.bmp").rename(root / "images" / "train" / "other.bmp")
-    assert check_data(f"yolo:{root}").sound
+    report = check_data(f"yolo:{root}")
+    assert report.splits[0].notes[0] == "other.bmp is the same picture as b.png"
+    assert report.sound
 
 
 def test_a_missing_picture_of_a_list_is_found_by_its_line(tmp_path: Path) -> None:
@@ -235,7 +274,7 @@ def test_the_page_shows_pictures_with_their_boxes_and_what_is_wrong(tmp_path: Pa
     report = check_data(f"yolo:{root}", None, gallery)
     page = render_page(report, gallery)
     pictures = re.findall(r"src='data:image/jpeg;base64,([^']+)'", page)
-    assert len(pictures) == 3  # c has no readable label
+    assert len(pictures) == 4
     with PIL.Image.open(io.BytesIO(base64.b64decode(pictures[0]))) as opened:
         shown = np.asarray(opened.convert("RGB")).astype(int)
     assert shown.shape == (20, 40, 3)

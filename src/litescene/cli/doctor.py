@@ -49,9 +49,9 @@ def command(
     """Check Python, processor, engines, extras, shipped models, cache, disk and data.
 
     Ends with code 0 when all is well and 2 when something needs to be done. Of boxes, those without
-    area, reaching out of their picture and there twice are noted; what no training can use (unknown
-    classes, boxes outside of their picture, missing pictures and labels, damaged files) and
-    pictures that are in two splits are problems.
+    area, reaching out of their picture and there twice are noted, and so are pictures that are
+    there twice; what no training can use (unknown classes, boxes outside of their picture, missing
+    pictures and labels, damaged files) and pictures that are in two splits are problems.
     """
     if page is not None and data is None:
         raise InputError(f"--page {page}: the page shows a data set; name it with --data")

@@ -22,6 +22,7 @@ from litescene.data.detection_records import (
     Annotated,
     Annotations,
     Flaws,
+    Row,
     annotated,
     find_picture,
     read_each,
@@ -69,8 +70,8 @@ def _picture(path: Path, pictures: Path) -> Annotated:
     for name, shape in _SHAPES.items():
         boxes, single = single_objects(labels == CAMVID.names.index(name), shape)
         for (x, y, w, h), one in zip(boxes.tolist(), single.tolist(), strict=True):
-            rows.append((name, float(x), float(y), float(x + w), float(y + h), not one))
-    return annotated(find_picture(pictures, path.name, str(path)), rows, str(path))
+            rows.append(Row(str(path), name, x, y, x + w, y + h, not one))
+    return annotated(find_picture(pictures, path.name, str(path)), rows)
 
 
 def single_objects(

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import os.path
 from collections.abc import Container
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,13 @@ from litescene.data.detection_records import (
     Annotated,
     Annotations,
     Flaws,
+    Row,
     annotated,
     find_picture,
     read_each,
     read_text,
 )
 
-_Row = tuple[str, float, float, float, float, bool]
 _OBJECTS = "instances_"
 """How the names of the official files with boxes begin."""
 _TRIED = 50
@@ -43,6 +45,8 @@ def read_coco(root: Path, split: str, flaws: Flaws = None) -> Annotations:
         plain = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # a number or a nesting beyond all use
+        raise DataError(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(plain, dict):
         raise DataError(
             f"{path}: not a COCO detection file: its root is a {type(plain).__name__}; expected an "
@@ -74,26 +78,20 @@ def _file_of_split(root: Path, split: str) -> Path:
 
 def _parse(path: Path, plain: dict[str, Any], flaws: Flaws) -> Annotations:
     names = _names(path, plain["categories"])
-    by_picture: dict[Any, list[_Row]] = {}
+    by_picture: dict[Any, list[Row]] = {}
     for picture in plain["images"]:
         if picture["id"] in by_picture:
             raise DataError(f"{path}: two pictures have the id {picture['id']}; give each its own")
         by_picture[picture["id"]] = []
-    for entry in plain["annotations"]:
-        try:
-            row = _row(path, entry, names, by_picture)
-        except DataError as error:
-            if flaws is None:
-                raise
-            flaws.append(str(error))
-        else:
-            by_picture[entry["image_id"]].append(row)
+    read_row = partial(_row, path=path, names=names, pictures=by_picture)
+    for entry, row in read_each(plain["annotations"], read_row, flaws):
+        by_picture[entry["image_id"]].append(row)
     folder = _picture_folder(path, [p["file_name"] for p in plain["images"]])
 
     def read(picture: dict[str, Any]) -> Annotated:
         where = f"{path}, picture {picture['file_name']}"
         file = find_picture(folder, picture["file_name"], where)
-        return annotated(file, by_picture[picture["id"]], where, flaws)
+        return annotated(file, by_picture[picture["id"]], flaws)
 
     pictures = [one for _, one in read_each(plain["images"], read, flaws)]
     return Annotations(tuple(pictures), tuple(names.values()))
@@ -116,10 +114,9 @@ def _names(path: Path, categories: list[dict[str, Any]]) -> dict[Any, str]:
     return names
 
 
-def _row(
-    path: Path, entry: dict[str, Any], names: dict[Any, str], pictures: Container[Any]
-) -> _Row:
+def _row(entry: dict[str, Any], path: Path, names: dict[Any, str], pictures: Container[Any]) -> Row:
     """One annotation as name, corners and crowd; a `DataError` names the annotation."""
+    where = f"{path}, annotation {entry.get('id')}"
     picture, category, box = (entry.get(key) for key in ("image_id", "category_id", "bbox"))
     if picture not in pictures or category not in names:
         raise DataError(
@@ -132,10 +129,10 @@ def _row(
         x = y = w = h = math.nan
     if not math.isfinite(x + y + w + h):
         raise DataError(
-            f"{path}, annotation {entry.get('id')}: bbox is {json.dumps(box)}; expected a bbox of "
+            f"{where}: bbox is {json.dumps(box)}; expected a bbox of "
             "four finite numbers (x, y, width, height)"
         )
-    return names[category], x, y, x + w, y + h, bool(entry.get("iscrowd", 0))
+    return Row(where, names[category], x, y, x + w, y + h, bool(entry.get("iscrowd", 0)))
 
 
 def _picture_folder(path: Path, names: list[str]) -> Path:
@@ -145,4 +142,4 @@ def _picture_folder(path: Path, names: list[str]) -> Path:
     known = (root / "images", root / "images" / split, root / split, root)
     folders = [folder for folder in known if folder.is_dir()]
     some = names[:: max(len(names) // _TRIED, 1)]
-    return max(folders, key=lambda folder: sum((folder / name).exists() for name in some))
+    return max(folders, key=lambda folder: sum(os.path.exists(folder / name) for name in some))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,16 +58,30 @@ Flaws = list[str] | None
 """Where a reader notes what is wrong with a data set and goes on; without it the first thing that
 is wrong is a `DataError`."""
 
+
+class Row(NamedTuple):
+    """A box as it is written: the place (file and line), the class, the corners in pixels."""
+
+    where: str
+    name: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    crowd: bool = False
+
+
 LEFT_OUT = "has no area and is left out"
 """How a flaw ends that costs nothing: the reader went on without the box."""
 
 Item = TypeVar("Item")
+Read = TypeVar("Read")
 
 
 def read_each(
-    items: Iterable[Item], read: Callable[[Item], Annotated], flaws: Flaws
-) -> Iterator[tuple[Item, Annotated]]:
-    """The items with what is read of them, but for those that are noted among the flaws."""
+    items: Iterable[Item], read: Callable[[Item], Read], flaws: Flaws
+) -> Iterator[tuple[Item, Read]]:
+    """The items (files, lines) with what is read of them, but for those noted among the flaws."""
     for item in items:
         try:
             yield item, read(item)
@@ -76,35 +91,33 @@ def read_each(
             flaws.append(str(error))
 
 
-def annotated(
-    picture: Path,
-    rows: Sequence[tuple[str, float, float, float, float, bool]],
-    where: str,
-    flaws: Flaws = None,
-) -> Annotated:
-    """Build a record from rows (name, x1, y1, x2, y2, crowd).
+def annotated(picture: Path, rows: Sequence[Row], flaws: Flaws = None) -> Annotated:
+    """Build a record of a picture and its boxes.
 
     Boxes without area, which published sets do contain, hold no object and are left out, and noted
-    among the flaws. Corners in the wrong order, and coordinates that are not finite numbers, are a
-    `DataError` whose message begins with `where`.
+    among the flaws. So are those with corners in the wrong order or coordinates that are not
+    finite numbers, which without flaws are a `DataError`.
     """
-    boxes = np.array([row[1:5] for row in rows], np.float64).reshape(-1, 4)
+    boxes = np.array([(r.x1, r.y1, r.x2, r.y2) for r in rows], np.float64).reshape(-1, 4)
     # Written so that NaN, which is neither smaller nor larger than anything, is not finite.
     finite = np.all(np.abs(boxes) <= np.finfo(np.float32).max, axis=1)
-    bad = np.flatnonzero(~finite | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1]))
-    if len(bad):
-        box = ", ".join(f"{v:g}" for v in boxes[bad[0]])
-        expected = "x1 < x2 and y1 < y2 in pixels" if finite[bad[0]] else "four finite numbers"
-        raise DataError(f"{where}: box {bad[0] + 1} is ({box}); expected {expected}")
-    if flaws is not None:
-        flat = (boxes[:, 2] == boxes[:, 0]) | (boxes[:, 3] == boxes[:, 1])
-        for i in np.flatnonzero(flat).tolist():
-            box = ", ".join(f"{v:g}" for v in boxes[i])
-            flaws.append(f"{where}: box {i + 1}, ({box}), {LEFT_OUT}")
-    kept = np.flatnonzero((boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])).tolist()
-    crowd = np.array([row[5] for row in rows], bool)
-    names = tuple(rows[i][0] for i in kept)
-    return Annotated(picture, boxes[kept].astype(np.float32), names, crowd[kept])
+    wrong = ~finite | (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
+    flat = ~wrong & ((boxes[:, 2] == boxes[:, 0]) | (boxes[:, 3] == boxes[:, 1]))
+    for i in np.flatnonzero(wrong | flat).tolist():
+        box = ", ".join(f"{v:g}" for v in boxes[i])
+        if flat[i]:
+            said = f"{rows[i].where}: the box ({box}) {LEFT_OUT}"
+        else:
+            expected = "x1 < x2 and y1 < y2 in pixels" if finite[i] else "four finite numbers"
+            said = f"{rows[i].where}: the box is ({box}); expected {expected}"
+            if flaws is None:
+                raise DataError(said)
+        if flaws is not None:
+            flaws.append(said)
+    kept = np.flatnonzero(~wrong & ~flat).tolist()
+    crowd = np.array([rows[i].crowd for i in kept], bool)
+    names = tuple(rows[i].name for i in kept)
+    return Annotated(picture, boxes[kept].astype(np.float32), names, crowd)
 
 
 def read_text(path: Path) -> str:
@@ -120,12 +133,11 @@ def read_text(path: Path) -> str:
 def find_picture(folder: Path, name: str, where: str) -> Path:
     """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
     exact = folder / name
-    if exact.is_file():
-        return exact
-    for ending in (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG"):
-        other = exact.with_suffix(ending)
-        if other.is_file():
-            return other
+    endings = (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG")
+    for path in (exact, *(exact.with_suffix(ending) for ending in endings)):
+        # Unlike those of `Path` this takes names that no file can have.
+        if os.path.isfile(path):
+            return path
     raise DataError(f"{where}: there is no picture {exact}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +14,14 @@ from litescene.data.detection_records import (
     Annotated,
     Annotations,
     Flaws,
+    Row,
     annotated,
     find_picture,
     number,
     read_each,
     read_text,
 )
-from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.media.pictures import is_picture
 
 BOX_COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax")
 
@@ -33,38 +35,39 @@ def read_box_csv(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     """
     path = root if root.suffix == ".csv" else root / "boxes.csv"
     folder = path.parent / "images"
-    reader = csv.reader(read_text(path).splitlines())
-    header = [cell.strip() for cell in next(reader, [])]
+    table = _table(path)
+    header = [cell.strip() for cell in next(table, ("", []))[1]]
     if header not in ([*BOX_COLUMNS], [*BOX_COLUMNS, "class"]):
         raise DataError(f"{path}, line 1: expected '{','.join(BOX_COLUMNS)}' (and ',class')")
     if not folder.is_dir():
         raise DataError(f"{path}: expected the pictures in a folder {folder}")
-    rows: dict[Path, list[tuple[str, float, float, float, float, bool]]] = {}
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        where = f"{path}, line {reader.line_num}"
-        try:
-            picture, row = _table_row(cells, len(header), folder, where)
-        except DataError as error:
-            if flaws is None:
-                raise
-            flaws.append(str(error))
-        else:
-            rows.setdefault(picture, []).append(row)
-    files = sorted(rows | {p: [] for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES})
+    rows: dict[Path, list[Row]] = {}
+    read_row = partial(_table_row, columns=len(header), folder=folder)
+    for _, (picture, row) in read_each(table, read_row, flaws):
+        rows.setdefault(picture, []).append(row)
+    files = sorted(rows | {p: [] for p in folder.iterdir() if is_picture(p)})
 
     def read(picture: Path) -> Annotated:
-        return annotated(picture, rows.get(picture, []), f"{path}, {picture.name}", flaws)
+        return annotated(picture, rows.get(picture, []), flaws)
 
     pictures = [one for _, one in read_each(files, read, flaws)]
-    classes = sorted({row[0] for of_one in rows.values() for row in of_one})
+    classes = sorted({row.name for of_one in rows.values() for row in of_one})
     return Annotations(tuple(pictures), tuple(classes))
 
 
-def _table_row(
-    cells: list[str], columns: int, folder: Path, where: str
-) -> tuple[Path, tuple[str, float, float, float, float, bool]]:
+def _table(path: Path) -> Iterator[tuple[str, list[str]]]:
+    """The lines that are not empty, each with where it is."""
+    reader = csv.reader(read_text(path).splitlines())
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield f"{path}, line {reader.line_num}", cells
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _table_row(located: tuple[str, list[str]], columns: int, folder: Path) -> tuple[Path, Row]:
+    where, cells = located
     if len(cells) != columns:
         raise DataError(f"{where}: expected {columns} columns, found {len(cells)}")
     x1, y1, x2, y2 = (number(cell, where, "a number of pixels") for cell in cells[1:5])
@@ -72,7 +75,7 @@ def _table_row(
     if not name:
         raise DataError(f"{where}: the class is empty; expected a name")
     picture = find_picture(folder, os.path.normpath(cells[0].strip()), where)
-    return picture, (name, x1, y1, x2, y2, False)
+    return picture, Row(where, name, x1, y1, x2, y2)
 
 
 _PENN_BOX = re.compile(
@@ -104,12 +107,13 @@ def _penn_picture(path: Path, images: Path, flaws: Flaws) -> Annotated:
         if counted := _PENN_COUNT.match(line):
             promised = int(counted[1])
         elif line.startswith("Bounding box"):
+            where = f"{path}, line {index}"
             found = _PENN_BOX.match(line)
             if found is None:
-                raise DataError(f"{path}, line {index}: not a PASCAL v1.00 bounding box: {line}")
+                raise DataError(f"{where}: not a PASCAL v1.00 bounding box: {line}")
             x1, y1, x2, y2 = (float(found[k]) - 1 for k in ("x1", "y1", "x2", "y2"))
-            rows.append((found["name"], x1, y1, x2, y2, False))
+            rows.append(Row(where, found["name"], x1, y1, x2, y2))
     if promised != len(rows):
         raise DataError(f"{path}: promises {promised} objects but has {len(rows)} boxes")
     picture = find_picture(images, f"{path.stem}.png", str(path))
-    return annotated(picture, rows, str(path), flaws)
+    return annotated(picture, rows, flaws)

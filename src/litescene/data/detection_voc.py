@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,12 +13,15 @@ from litescene.data.detection_records import (
     Annotated,
     Annotations,
     Flaws,
+    Row,
     annotated,
     find_picture,
     number,
     read_each,
     read_text,
 )
+
+_DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]*)""")
 
 
 def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
@@ -67,27 +71,55 @@ def _folder(root: Path, names: tuple[str, ...]) -> Path:
 
 
 def _parse(path: Path, pictures: Path, flaws: Flaws) -> Annotated:
-    text = read_text(path)
+    text = _decoded(path)
     if "<!ENTITY" in text:
         raise DataError(f"{path}: entity declarations are not part of the VOC format")
     try:
         root = ElementTree.fromstring(text.strip())
     except ElementTree.ParseError as error:
         raise DataError(f"{path}, line {error.position[0]}: not XML: {error}") from error
-    rows = []
-    for index, node in enumerate(root.iter("object"), start=1):
-        where = f"{path}, object {index}"
-        name = (node.findtext("name") or "").strip()
-        if not name:
-            raise DataError(f"{where}: expected a <name>")
-        x1, y1, x2, y2 = (
-            number(node.findtext(f"bndbox/{key}") or "", where, f"a number in <{key}>")
-            for key in ("xmin", "ymin", "xmax", "ymax")
-        )
-        difficult = (node.findtext("difficult") or "0").strip() == "1"
-        rows.append((name, x1, y1, x2, y2, difficult))
+    if root.tag != "annotation":
+        raise DataError(f"{path}: its root is <{root.tag}>; expected the <annotation> of VOC")
+    objects = enumerate(root.iter("object"), start=1)
+    located = ((f"{path}, object {index}", node) for index, node in objects)
+    rows = [row for _, row in read_each(located, _row, flaws)]
     file_name = (root.findtext("filename") or "").strip() or path.stem
-    return annotated(_picture(pictures, path, file_name), rows, str(path), flaws)
+    return annotated(_picture(pictures, path, file_name), rows, flaws)
+
+
+def _decoded(path: Path) -> str:
+    """The text of an XML file, in UTF-8 or else in the encoding that its first line declares."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        declared = _DECLARED.match(raw)
+    # UTF-16 is told by its first two bytes; the declaration is in it.
+    encoding = declared[1].decode() if declared else "utf-16"
+    try:
+        return raw.decode(encoding)
+    except (UnicodeError, LookupError) as error:
+        raise DataError(
+            f"{path}: cannot be read as text: {error}; expected UTF-8, or the encoding that its "
+            "first line declares"
+        ) from error
+
+
+def _row(located: tuple[str, ElementTree.Element]) -> Row:
+    """An object, with where it is."""
+    where, node = located
+    name = (node.findtext("name") or "").strip()
+    if not name:
+        raise DataError(f"{where}: expected a <name>")
+    x1, y1, x2, y2 = (
+        number(node.findtext(f"bndbox/{key}") or "", where, f"a number in <{key}>")
+        for key in ("xmin", "ymin", "xmax", "ymax")
+    )
+    difficult = (node.findtext("difficult") or "0").strip() == "1"
+    return Row(where, name, x1, y1, x2, y2, difficult)
 
 
 def _picture(pictures: Path, path: Path, file_name: str) -> Path:

@@ -16,13 +16,14 @@ from litescene.data.detection_records import (
     Annotated,
     Annotations,
     Flaws,
+    Row,
     annotated,
     number,
     read_each,
     read_text,
 )
 from litescene.data.yolo_config import SPLITS, YoloConfig
-from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.media.pictures import is_picture
 
 _ORIENTATION = PIL.ExifTags.Base.Orientation
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -89,17 +90,13 @@ def _split_folders(images: Path) -> bool:
     return any(name.startswith(SPLITS) for name in found)
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURE_SUFFIXES and not path.name.startswith(".")
-
-
 def _holds_pictures(folder: Path) -> bool:
-    return any(_is_picture(p) for p in folder.iterdir())
+    return any(is_picture(p) for p in folder.iterdir())
 
 
 def _listed(folder: Path) -> list[Path]:
     """The pictures of a folder and of the folders inside of it."""
-    return sorted(p for p in folder.rglob("*") if _is_picture(p))
+    return sorted(p for p in folder.rglob("*") if is_picture(p))
 
 
 def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
@@ -125,7 +122,7 @@ def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
 def _matching(base: Path, pattern: str) -> list[Path]:
     """The pictures that a pattern such as `images/*` stands for, and those in such folders."""
     found = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]
-    return [p for one in found for p in (_listed(one) if one.is_dir() else [one]) if _is_picture(p)]
+    return [p for one in found for p in (_listed(one) if one.is_dir() else [one]) if is_picture(p)]
 
 
 def _of_list(config: YoloConfig, source: Path) -> Iterator[Path]:
@@ -175,17 +172,20 @@ def _strays(pictures: list[Path]) -> Iterator[str]:
 def _picture(picture: Path, names: list[str], flaws: Flaws) -> Annotated:
     labels = _labels_of(picture)
     if not labels.exists():
-        return annotated(picture, [], str(picture))
-    width, height = _upright_size(picture)
-    rows = []
-    for index, line in enumerate(read_text(labels).splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"{labels}, line {index}"
-        fields = [number(v, where, "'class cx cy w h' as shares of 1") for v in line.split()]
-        name = _class(fields[0], names, where)
-        rows.append((name, *_box(fields[1:], width, height, where), False))
-    return annotated(picture, rows, str(labels), flaws)
+        return annotated(picture, [])
+    lines = enumerate(read_text(labels).splitlines(), start=1)
+    filled = ((f"{labels}, line {index}", line) for index, line in lines if line.strip())
+    read = partial(_row, names=names, size=_upright_size(picture))
+    rows = [row for _, row in read_each(filled, read, flaws)]
+    return annotated(picture, rows, flaws)
+
+
+def _row(located: tuple[str, str], names: list[str], size: tuple[int, int]) -> Row:
+    """A line, with where it is, of the text of a picture of `size` (width, height)."""
+    where, line = located
+    fields = [number(v, where, "'class cx cy w h' as shares of 1") for v in line.split()]
+    name = _class(fields[0], names, where)
+    return Row(where, name, *_box(fields[1:], *size, where))
 
 
 def _upright_size(picture: Path) -> tuple[int, int]:

@@ -47,7 +47,7 @@ class SplitReport:
     (detection) or files (classification) per class, frames of restoration have none; `void` pixels
     without a class; `unreadable` names what failed and why, and boxes outside of their picture;
     `notes` say what can be read and is odd: boxes without area, reaching out of their picture, or
-    there twice.
+    there twice, pictures that are there twice.
     """
 
     split: str
@@ -128,12 +128,17 @@ class _Watch:
         self.notes: set[str] = set()
         """Of all splits so far: some readers see the whole set for each of them."""
 
-    def picture(self, split: str, name: str, image: Image) -> None:
-        """A picture by its pixels: the same in another split is a leak."""
+    def picture(self, report: SplitReport, name: str, image: Image) -> None:
+        """A picture by its pixels: the same in another split is a leak, in its own it is odd."""
         digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
-        other, first = self._seen.setdefault(digest, (split, name))
-        if other != split:
-            self.leaks.append(f"{name} of {split} is the same picture as {first} of {other}")
+        if digest not in self._seen:
+            self._seen[digest] = (report.split, name)
+            return
+        other, first = self._seen[digest]
+        if other == report.split:
+            report.notes.append(f"{name} is the same picture as {first}")
+        else:
+            self.leaks.append(f"{name} of {report.split} is the same picture as {first} of {other}")
 
     def done(self, count: int, total: int | None) -> None:
         """So many pictures of a split are read."""
@@ -177,7 +182,7 @@ def _pixels(spec: str, split: str, watch: _Watch) -> SplitReport:
         name = data.pairs[index][0].name
         report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
         counts += np.bincount(labels.ravel(), minlength=256)
-        watch.picture(split, name, image)
+        watch.picture(report, name, image)
         watch.show(split, index, len(data), partial(labelled, name, image, labels, data.taxonomy))
         watch.done(index + 1, len(data))
     names = data.taxonomy.names
@@ -212,7 +217,7 @@ def _boxes(spec: str, split: str, watch: _Watch) -> SplitReport:
         odd = _odd_boxes(sample, image, data.taxonomy)
         report.unreadable += outside
         report.notes += odd
-        watch.picture(split, sample.picture.name, image)
+        watch.picture(report, sample.picture.name, image)
         shown = partial(boxed, sample.picture.name, image, sample, data.taxonomy, outside + odd)
         watch.show(split, index, len(data), shown)
         watch.done(index + 1, len(data))
@@ -294,7 +299,7 @@ def _files(spec: str, split: str, watch: _Watch) -> SplitReport:
             continue
         name = data.files[index].name
         report.sizes[f"{image.shape[1]}×{image.shape[0]}"] += 1
-        watch.picture(split, name, image)
+        watch.picture(report, name, image)
         called = data.taxonomy.names[int(data.labels[index])]
         watch.show(split, index, len(data), partial(Exhibit, name, image, called))
         watch.done(index + 1, len(data))

@@ -10,7 +10,7 @@ from litescene.core import DataError
 from litescene.core.errors import AbsentSplitError
 from litescene.data.restoration_clips import SIZES, Clip, PictureClip, VideoClip, View
 from litescene.media.picture_source import natural_key
-from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.media.pictures import is_picture
 
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".webm"})
 """Endings of files that count as videos in folders."""
@@ -143,8 +143,7 @@ def _in_part(paths: list[Path], part: tuple[float, float]) -> tuple[Path, ...]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = (p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
-    return sorted((p for p in found if not p.name.startswith(".")), key=natural_key)
+    return sorted(filter(is_picture, folder.iterdir()), key=natural_key)
 
 
 READERS: dict[str, Reader] = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from litescene.core import Frame, SourceError
 from litescene.media.picture_times import find_times
-from litescene.media.pictures import PICTURE_SUFFIXES, read_picture
+from litescene.media.pictures import is_picture, read_picture
 from litescene.media.sources import Skipped, Source
 
 
@@ -116,13 +116,8 @@ def natural_key(path: Path) -> list[tuple[int, int, str]]:
 
 
 def _pictures(paths: Iterator[Path]) -> list[Path]:
-    return sorted((path for path in paths if _is_picture(path)), key=natural_key)
-
-
-def _is_picture(path: Path) -> bool:
-    visible = not path.name.startswith(".")
-    return visible and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+    return sorted((path for path in paths if is_picture(path)), key=natural_key)
 
 
 def _holds_pictures(folder: Path) -> bool:
-    return any(_is_picture(path) for path in folder.iterdir())
+    return any(is_picture(path) for path in folder.iterdir())

@@ -50,6 +50,12 @@ OpenCV's own choice takes 1.1 ms and 6.4 kB."""
 _WIDE_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
+def is_picture(path: Path) -> bool:
+    """Whether this counts as a picture of its folder: a file that is not hidden."""
+    visible = not path.name.startswith(".")
+    return visible and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
+
+
 def read_picture(source: Picture) -> Image:
     """Read a picture as H×W×3 uint8 RGB, turned upright as its EXIF orientation says.
 
