@@ -56,10 +56,37 @@ def test_an_adopted_detector_needs_its_anchors(call: Any, tiny: Any, place: Path
     (place / "anchors.json").write_text(
         json.dumps({"strides": [8, 16, 32], "anchors": tiny.ANCHORS})
     )
-    ended = call("bundle", model, "-o", "ours.onnx", "--size", "128x128", *words,
-                 "--anchors", "anchors.json")  # fmt: skip
+    made = ("bundle", model, "-o", "ours.onnx", *words, "--anchors", "anchors.json", "--size")
+    ended = call(*made, "128x100")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "a detector's size is a multiple of 32, not 128×100" in ended.err
+    ended = call(*made, "128x128")
     assert ended.code == 0, ended.err
     assert litescene.load(place / "ours.onnx", "onnxruntime").contract.strides == (8, 16, 32)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"strides": [8, 16, 0], "anchors": [[[1, 2]], [[3, 4]], [[5, 6]]]}',
+        '{"strides": [8, 16, 32], "anchors": [[[1, 2]], [[3, -4]], [[5, 6]]]}',
+        '{"strides": [8, 16, 32], "anchors": [[[1, 2]], [[3, NaN]], [[5, 6]]]}',
+        '{"strides": [8, 16, Infinity], "anchors": [[[1, 2]], [[3, 4]], [[5, 6]]]}',
+        '{"strides": [8, 16], "anchors": [[[1, 2]], [[3, 4]], [[5, 6]]]}',
+        '{"strides": [8, 16, 32], "anchors": [[[1, 2]], [3, 4], [[5, 6]]]}',
+    ],
+)
+def test_anchors_that_decode_no_box_are_one_line(
+    text: str, call: Any, tiny: Any, place: Path
+) -> None:
+    (place / "boxes.onnx").write_bytes(tiny.detection_model())
+    (place / "names.txt").write_text("a\nb\n")
+    (place / "anchors.json").write_text(text)
+    ended = call("bundle", "boxes.onnx", "-o", "ours.onnx", "--task", "detection", "--labels",
+                 "names.txt", "--size", "128x128", "--anchors", "anchors.json")  # fmt: skip
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert "anchors" in ended.err
+    assert not (place / "ours.onnx").exists()
 
 
 @pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "128x32"])

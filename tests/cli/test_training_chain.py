@@ -154,6 +154,7 @@ def test_weights_that_diverged_are_not_measured(call: Any, place: Path) -> None:
     [
         (("export", "x.safetensors", "-o", "x.pt"), "-o x.pt: a bundle's name ends with .onnx"),
         (("export", "x.safetensors", "-o", "file/x.onnx"), "a file, not a folder"),
+        (("export", "x.onnx", "--to", "onnx", "-o", "x", "--license", "MIT"), "states its own"),
         (("quantize", "yolov5_lite_e", "-o", "x.pt", "--pictures", "."), "ends with .onnx"),
         (("segment", "set", "--model", "x.safetensors"), "litescene export x.safetensors -o x."),
     ],

@@ -198,6 +198,19 @@ def test_a_bundle_is_not_written_over(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [own]
 
 
+def test_what_says_how_to_use_the_files_is_not_replaced_by_that_of_another_format(
+    tmp_path: Path,
+) -> None:
+    bundle = find("yolov5_lite_e")
+    for finish in ("boxes", "heads"):  # the same format again is meant to replace
+        convert(bundle, "onnx", tmp_path, (64, 64), finish=finish)
+        facts = json.loads((tmp_path / "yolov5_lite_e.json").read_text("utf-8"))
+        assert (facts["format"], facts["finish"]) == ("onnx", finish)
+    with pytest.raises(OutputError, match=r"yolov5_lite_e\.json is for yolov5_lite_e\.onnx beside"):
+        convert(bundle, "openvino", tmp_path, (64, 64))
+    assert json.loads((tmp_path / "yolov5_lite_e.json").read_text("utf-8")) == facts
+
+
 def test_a_runtime_that_computes_something_else_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,10 +31,17 @@ def test_pictures_of_a_folder_or_glob_may_differ_in_size(tmp_path: Path) -> None
     assert reds(sample_pictures(str(tmp_path), 6)) == [0, 1, 3, 5, 6, 8]
 
 
-def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     fill(tmp_path, 4)
+    assert reds(sample_pictures(str(tmp_path), 4)) == [0, 1, 2, 3]
+    assert not caplog.records
     (tmp_path / "1.png").write_bytes(b"no picture")
     assert reds(sample_pictures(str(tmp_path), 4)) == [0, 2, 3]
+    (record,) = caplog.records
+    assert record.getMessage().startswith("1 of 4 pictures are left out: ")
+    assert "1.png" in record.getMessage()
     for path in tmp_path.iterdir():
         path.write_bytes(b"no picture")
     with pytest.raises(SourceError, match="none of its pictures can be read"):

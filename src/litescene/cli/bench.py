@@ -111,6 +111,8 @@ def command(
     if json_file is not None:
         require_writable(json_file)
     trained = trained_by(protocol, task, results)
+    if not trained:
+        raise InputError(no_accuracy(protocol, task, results))
     if picture is not None:
         _check_picture(picture, any(name in trained for name in names), protocol, results)
     conditions = _conditions(

@@ -85,6 +85,10 @@ def command(
         images = _images(pictures)
         _print(out, _bundle(Path(source), out, images, license_name))
         return
+    if license_name and not source.endswith(".safetensors"):
+        raise InputError(
+            "--license is for the weights of a checkpoint; a bundle states its own, which is kept"
+        )
     for package in ("onnx", "onnxslim"):
         if not installed(package):
             raise MissingExtraError(f"the format {to}", "deploy")

@@ -6,6 +6,7 @@ A bundle is an ONNX file. Its metadata key `litescene` holds the JSON of a `Cont
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -84,6 +85,8 @@ class Contract:
             self.anchors and len(self.anchors) == len(self.strides)
         ):
             raise BundleError("a detector's metadata need anchors and strides for every level")
+        if self.finish == "decode_nms":
+            self._check_levels()
         if self.task == "segmentation" and len(self.taxonomy) > IGNORE:
             raise BundleError(
                 f"pixels are labelled with 1 to {IGNORE} classes, not {len(self.taxonomy)}"
@@ -93,6 +96,20 @@ class Contract:
         if min(self.pictures, self.factor) < 1:
             raise BundleError(
                 f"pictures and factor are at least 1, not {self.pictures} and {self.factor}"
+            )
+
+    def _check_levels(self) -> None:
+        """Refuse anchors and strides by which no box could be decoded."""
+        sides = [side for level in self.anchors for anchor in level for side in anchor]
+        if min(self.strides) < 1 or not all(0 < side < math.inf for side in sides):
+            raise BundleError(
+                "a detector's strides are whole numbers from 1, its anchors positive pixels, not "
+                f"{list(self.strides)} and {[list(level) for level in self.anchors]}"
+            )
+        if any(side % self.stride for side in self.size):
+            height, width = self.size
+            raise BundleError(
+                f"a detector's size is a multiple of {self.stride}, not {width}×{height}"
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """A drawing of lines, dots, patches and words, written as SVG or PNG with the same layout.
 
 Coordinates are pixels of the SVG, x to the right, y down; the PNG is `scale` times as fine. Words
-are laid out by the metrics of Pillow's own font, and the SVG is told their width, so that a word
+are laid out by the metrics of the PNG's font, and the SVG is told their width, so that a word
 takes the same room in both, whatever fonts the reader has.
 """
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from xml.sax.saxutils import escape
 
 import PIL.Image
 import PIL.ImageDraw
-import PIL.ImageFont
+
+from litescene.media.lettering import font_for
 
 Color = tuple[int, int, int]
 Anchor = Literal["start", "middle", "end"]
@@ -85,7 +85,7 @@ class Words:
 def text_width(text: str, size: int) -> float:
     """Width of a line of text at a font size in pixels."""
     # Measured large: hinting rounds the widths of small letters.
-    return float(_font(size * 8).getlength(text)) / 8
+    return float(font_for(text, size * 8).getlength(text)) / 8
 
 
 Item = Line | Dot | Patch | Words
@@ -156,7 +156,7 @@ def _paint(pen: PIL.ImageDraw.ImageDraw, item: Item, scale: int, background: Col
         right, bottom = (item.x + item.width) * scale - 1, (item.y + item.height) * scale - 1
         pen.rectangle((item.x * scale, item.y * scale, right, bottom), item.color)
     else:
-        place, font = (item.x * scale, item.y * scale), _font(item.size * scale)
+        place, font = (item.x * scale, item.y * scale), font_for(item.text, item.size * scale)
         anchor = _PIL_ANCHOR[item.anchor]
         rim = RIM * scale
         pen.text(
@@ -172,8 +172,3 @@ def _paint(pen: PIL.ImageDraw.ImageDraw, item: Item, scale: int, background: Col
 
 def _hex(color: Color) -> str:
     return "#{:02x}{:02x}{:02x}".format(*color)
-
-
-@functools.cache
-def _font(size: int) -> PIL.ImageFont.FreeTypeFont | PIL.ImageFont.ImageFont:
-    return PIL.ImageFont.load_default(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 from itertools import islice
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from litescene.core import Image, SourceError
 from litescene.media.picture_source import find_pictures
 from litescene.media.pictures import PICTURE_SUFFIXES, read_picture
 from litescene.media.sources import open_source
+
+_log = logging.getLogger("litescene")
 
 
 def sample_pictures(spec: str, count: int) -> list[Image]:
@@ -38,14 +41,17 @@ def _spread(length: int, count: int) -> set[int]:
 
 
 def _read(paths: list[Path], spec: str, count: int) -> list[Image]:
-    """Readable ones among paths from all over the list."""
+    """Readable ones among paths from all over the list; of others it is said that they are not."""
     pictures: list[Image] = []
-    reason = ""
+    reasons: list[str] = []
     for i in sorted(_spread(len(paths), count)):
         try:
             pictures.append(read_picture(paths[i]))
         except SourceError as error:
-            reason = reason or str(error)
+            reasons.append(str(error))
     if not pictures:
-        raise SourceError(f"{spec}: none of its pictures can be read: {reason}")
+        raise SourceError(f"{spec}: none of its pictures can be read: {reasons[0]}")
+    if reasons:
+        tried = len(pictures) + len(reasons)
+        _log.warning("%d of %d pictures are left out: %s", len(reasons), tried, reasons[0])
     return pictures

@@ -61,7 +61,7 @@ def read_anchors(path: Path) -> dict[str, Any]:
         plain = json.loads(path.read_text(encoding="utf-8"))
         strides = tuple(int(s) for s in plain["strides"])
         anchors = tuple(tuple((float(w), float(h)) for w, h in lev) for lev in plain["anchors"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(
             f"{path} holds no anchors ({error}); expected JSON like "
             '{"strides": [8, 16, 32], "anchors": [[[w, h], ...], ...]}'

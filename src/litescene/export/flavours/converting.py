@@ -84,7 +84,8 @@ def convert(
         BundleError: the format cannot hold the network, or what was asked for.
         ParityError: the runtime computes something else; nothing was written.
         MissingExtraError: the runtime's packages are not installed.
-        OutputError: a file cannot be written, or a bundle stands in its place.
+        OutputError: a file cannot be written, or a bundle or the facts of another format stand in
+            its place.
 
     """
     target = _target(flavour)
@@ -94,6 +95,8 @@ def convert(
     folder = Path(folder)
     files = target.files(name)
     _spare_bundles(folder / file for file in files)
+    facts_file = folder / f"{name}.json"
+    _spare_facts(facts_file, files)
     model = plain_graph(bundle, None if open_sizes else size)
     engine = _engine(bundle, target, flavour) if is_quantized(model) else exact_engines(bundle)[0]
     model = finished(model, contract, finish)
@@ -112,12 +115,14 @@ def convert(
         contents = {file: (untried / file).read_bytes() for file in files}
     boxes = rows if finish == "boxes" else None
     compared = {"pictures": len(seen), "largest_difference": float(f"{share:.3g}")}
-    facts = _facts(bundle, model, finish) | {
-        "compared": compared | ({} if boxes is None else {"boxes": boxes})
-    }
+    facts = (
+        {"format": flavour}
+        | _facts(bundle, model, finish)
+        | {"compared": compared | ({} if boxes is None else {"boxes": boxes})}
+    )
     said = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-    write_together(folder, contents | {f"{name}.json": said.encode()})
-    return Converted(folder, (*files, f"{name}.json"), share, absolute, len(seen), boxes)
+    write_together(folder, contents | {facts_file.name: said.encode()})
+    return Converted(folder, (*files, facts_file.name), share, absolute, len(seen), boxes)
 
 
 def _spare_bundles(files: Iterable[Path]) -> None:
@@ -125,6 +130,20 @@ def _spare_bundles(files: Iterable[Path]) -> None:
     for file in files:
         if file.suffix == ".onnx" and file.is_file() and _is_bundle(file):
             raise OutputError(f"{file} is a bundle and would be lost; choose another folder")
+
+
+def _spare_facts(facts_file: Path, files: Sequence[str]) -> None:
+    """Refuse to write over what is said of files of another format, which would stay."""
+    try:
+        other = TARGETS[json.loads(facts_file.read_text("utf-8"))["format"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    stay = [f for f in other.files(facts_file.stem) if f not in files]
+    if any((facts_file.parent / f).exists() for f in stay):
+        raise OutputError(
+            f"{facts_file} is for {', '.join(stay)} beside it and would be lost; choose another "
+            "folder"
+        )
 
 
 def _is_bundle(file: Path) -> bool:
