@@ -45,23 +45,25 @@ def test_depthwise_values_and_gradients_are_torchs(
 
 
 @pytest.mark.parametrize("case", [*CASES[:-1], ((5, 5), (1, 1), (2, 2), (1, 1))])
-@pytest.mark.parametrize("channels", [3, 40, 300])
-def test_depthwise_gradients_in_bf16_are_those_of_float64_rounded(
-    case: tuple[tuple[int, int], ...], channels: int
+@pytest.mark.parametrize("channels", [1, 3, 40, 300])
+@pytest.mark.parametrize(("kind", "near"), [(torch.bfloat16, 2**-7), (torch.float32, 2**-15)])
+def test_depthwise_gradients_are_those_of_float64_rounded(
+    case: tuple[tuple[int, int], ...], channels: int, kind: torch.dtype, near: float
 ) -> None:
     kernel, stride, padding, dilation = case
-    x = torch.randn(2, channels, 11, 13).bfloat16().contiguous(memory_format=torch.channels_last)
-    inputs = [x.requires_grad_(), torch.randn(channels, 1, *kernel).bfloat16().requires_grad_()]
+    x = torch.randn(2, channels, 11, 13).to(kind).contiguous(memory_format=torch.channels_last)
+    inputs = [x.requires_grad_(), torch.randn(channels, 1, *kernel).to(kind).requires_grad_()]
     exact = [t.detach().double().requires_grad_() for t in inputs]
     ours = depthwise_conv2d(*inputs, None, stride, padding, dilation)
     theirs = F.conv2d(*exact, None, stride, padding, dilation, channels)
-    g = torch.randn(ours.shape).bfloat16()
+    g = torch.randn(ours.shape).to(kind)
     for one, other in zip(
         (ours, *torch.autograd.grad(ours, inputs, g)),
         (theirs, *torch.autograd.grad(theirs, exact, g.double())),
         strict=True,
     ):
-        torch.testing.assert_close(one.double(), other, rtol=2**-7, atol=2**-7)
+        assert one.dtype == kind
+        torch.testing.assert_close(one.double(), other, rtol=near, atol=near)
 
 
 @pytest.mark.parametrize("channels", [3, 40])
@@ -128,17 +130,20 @@ def test_prelu_values_and_gradients_are_torchs(slopes: int) -> None:
 
 @pytest.mark.parametrize("slopes", [1, 24])
 @pytest.mark.parametrize("size", [(9, 11), (40, 50), (1, 1)])
-def test_prelu_in_bf16_is_that_of_float64_rounded_once(slopes: int, size: tuple[int, int]) -> None:
-    x = torch.randn(3, 24, *size).bfloat16().contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize(("kind", "step"), [(torch.bfloat16, 2**-7), (torch.float32, 2**-23)])
+def test_prelu_is_that_of_float64_rounded_once(
+    slopes: int, size: tuple[int, int], kind: torch.dtype, step: float
+) -> None:
+    x = torch.randn(3, 24, *size).to(kind).contiguous(memory_format=torch.channels_last)
     x[0, 0] = 0
     a = torch.randn(slopes)
     exact = [t.double().requires_grad_() for t in (x, a)]
     inputs = [x.requires_grad_(), a.requires_grad_()]
     ours, theirs = prelu(x, a), F.prelu(*exact)
-    g = torch.randn(x.shape).bfloat16()  # in the other memory format, as a gradient may be
+    g = torch.randn(x.shape).to(kind)  # in the other memory format, as a gradient may be
     to_x, to_a = torch.autograd.grad(ours, inputs, g)
     exact_x, exact_a = torch.autograd.grad(theirs, exact, g.double())
-    half_a_step = {"rtol": 2**-8, "atol": 0}
+    half_a_step = {"rtol": step / 2, "atol": 0}
     torch.testing.assert_close(ours.double(), theirs, **half_a_step)
     # at 0 PyTorch takes the other side
     zero = x == 0
@@ -147,8 +152,9 @@ def test_prelu_in_bf16_is_that_of_float64_rounded_once(slopes: int, size: tuple[
     torch.testing.assert_close(to_a.double(), exact_a, rtol=1e-4, atol=1e-3)
 
 
-def test_prelu_lets_no_nan_disappear_and_does_not_depend_on_threads() -> None:
-    x = torch.randn(2, 20, 30, 40).bfloat16().contiguous(memory_format=torch.channels_last)
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float32])
+def test_prelu_lets_no_nan_disappear_and_does_not_depend_on_threads(kind: torch.dtype) -> None:
+    x = torch.randn(2, 20, 30, 40).to(kind).contiguous(memory_format=torch.channels_last)
     x[1, 3, 4, 5] = torch.nan
     x[1, 4, 4, 5] = -torch.inf
     a, g = torch.rand(20) + 0.1, torch.randn_like(x)

@@ -1,14 +1,15 @@
-"""bfloat16 in numba's kernels, which know no such type: the upper half of a float32's bits."""
+"""bfloat16 in numba's kernels, which know no such type: the upper half of a float32's bits.
+
+A kernel that widens what it reads and narrows what it writes takes float32, and uint16 as bfloat16.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
 from numba import njit, types
-from numba.extending import intrinsic
-from torch import Tensor
+from numba.extending import intrinsic, overload
 
 _HALF, _ODD, _QUIET = np.uint32(0x7FFF), np.uint32(1), np.uint32(0x40)
 _SHIFT = np.uint32(16)
@@ -34,20 +35,36 @@ def _float(_: Any, bits: Any) -> Any:
     return types.float32(types.uint32), generate
 
 
-@njit(inline="always")
-def widened(half):  # type: ignore[no-untyped-def]
-    """The float32 of a bfloat16's bits (uint16)."""
-    return _float(np.uint32(half) << _SHIFT)
+def widened(value: Any) -> Any:
+    """The float32 of a bfloat16's bits (uint16), or of itself, in kernels only."""
+    raise NotImplementedError
+
+
+@overload(widened)
+def _widened(value):  # type: ignore[no-untyped-def]
+    if value == types.uint16:
+        return lambda value: _float(np.uint32(value) << _SHIFT)
+    return lambda value: value
+
+
+def narrowed(x: Any, like: Any) -> Any:
+    """A float32 as what `like` is, in kernels only.
+
+    A float32 stays what it is; of uint16 it becomes the bits of the nearest bfloat16, ties to even;
+    NaN stays NaN.
+    """
+    raise NotImplementedError
+
+
+@overload(narrowed)
+def _narrowed(x, like):  # type: ignore[no-untyped-def]
+    if like == types.uint16:
+        return lambda x, like: _rounded(x)
+    return lambda x, like: x
 
 
 @njit(inline="always")
-def narrowed(x):  # type: ignore[no-untyped-def]
-    """The bits (uint16) of the bfloat16 nearest to a float32, ties to even; NaN stays NaN."""
+def _rounded(x):  # type: ignore[no-untyped-def]
     bits = _bits(x)
     near = (bits + _HALF + ((bits >> _SHIFT) & _ODD)) >> _SHIFT
     return np.uint16((bits >> _SHIFT) | _QUIET if np.isnan(x) else near)
-
-
-def as_flat_bits(x: Tensor) -> Any:
-    """N×C×H×W bfloat16 as a flat NumPy array of uint16, N×H×W×C; a copy if not so in memory."""
-    return x.detach().permute(0, 2, 3, 1).view(torch.uint16).numpy().reshape(-1)

@@ -1,4 +1,4 @@
-"""The gradient of a depthwise convolution's kernel on channels-last bfloat16, by numba.
+"""The gradient of a depthwise convolution's kernel on channels-last bfloat16 or float32, by numba.
 
 Arrays are flat, N×H×W×C with the channels together; sums are in float32. A row of the gradient and
 a row of the kernel's taps meet in runs of neighbouring pixels, which with stride 1 are one run of

@@ -2,9 +2,9 @@
 
 He et al., "Delving Deep into Rectifiers", ICCV 2015: y = max(x, 0) + a·min(x, 0). PyTorch's own
 broadcasts the slopes element by element in channels-last memory: measured on one core (bf16,
-8×16×180×240), 33 ms forward and 37 ms backward, against 6 and 9 ms of plain passes. For bf16 in
-channels-last memory a kernel takes one pass for each: measured on another core (8×16×120×160),
-0.8 ms for both, against 4.6 ms of plain passes.
+8×16×180×240), 33 ms forward and 37 ms backward, against 6 and 9 ms of plain passes. For bf16 and
+float32 in channels-last memory a kernel takes one pass for each: measured on another core (bf16,
+8×16×120×160), 0.8 ms for both, against 4.6 ms of plain passes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from litescene.ops.flat import KERNEL_TYPES, as_flat
 from litescene.ops.threads import shared_out
 
 _BLOCK = 512
@@ -51,7 +52,7 @@ class _PReLU(torch.autograd.Function):
 
 def _kernel_takes(x: Tensor) -> bool:
     return (
-        x.dtype == torch.bfloat16
+        x.dtype in KERNEL_TYPES
         and x.numel() > 0
         and x.is_contiguous(memory_format=torch.channels_last)
         and not torch.compiler.is_compiling()
@@ -59,22 +60,19 @@ def _kernel_takes(x: Tensor) -> bool:
 
 
 def _forward_by_kernel(x: Tensor, slope: Tensor) -> Tensor:
-    from litescene.ops.bfloat16 import as_flat_bits
     from litescene.ops.prelu_kernel import PARTS, forward
 
     y = _like(x)
-    shared_out(forward, PARTS, as_flat_bits(x), _tiled(slope, x.shape[1]), as_flat_bits(y))
+    shared_out(forward, PARTS, as_flat(x), _tiled(slope, x.shape[1]), as_flat(y))
     return y
 
 
 def _backward_by_kernel(x: Tensor, slope: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    from litescene.ops.bfloat16 import as_flat_bits
     from litescene.ops.prelu_kernel import PARTS, backward
 
     slopes, to_x = _tiled(slope, x.shape[1]), _like(x)
     sums = np.zeros((PARTS, slopes.size), np.float32)
-    bits = (as_flat_bits(t) for t in (x, g.to(x.dtype)))
-    shared_out(backward, PARTS, *bits, slopes, as_flat_bits(to_x), sums)
+    shared_out(backward, PARTS, as_flat(x), as_flat(g.to(x.dtype)), slopes, as_flat(to_x), sums)
     return to_x, torch.from_numpy(sums).double().sum(0).reshape(-1, x.shape[1]).sum(0)
 
 

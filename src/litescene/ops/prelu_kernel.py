@@ -1,4 +1,4 @@
-"""PReLU and its gradients on rows of bfloat16 channels, as numba kernels.
+"""PReLU and its gradients on rows of bfloat16 or float32 channels, as numba kernels.
 
 Arrays are flat, rows×channels with the channels together, as in channels-last memory. `slopes`
 holds one slope per value of a block of whole rows, so that the inner loop is long whatever the
@@ -35,9 +35,10 @@ def forward(x, slopes, y, low, high):  # type: ignore[no-untyped-def]
         begin, end = _bounds(part, size, x.size)
         for at in range(begin, end, size):
             for i in range(min(size, end - at)):
-                v = widened(x[(at + i) & _POSITIVE])
+                read = x[(at + i) & _POSITIVE]
+                v = widened(read)
                 falling = v * slopes[i & _POSITIVE]
-                y[(at + i) & _POSITIVE] = narrowed(falling if v < _ZERO else v)
+                y[(at + i) & _POSITIVE] = narrowed(falling if v < _ZERO else v, read)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
@@ -49,8 +50,9 @@ def backward(x, g, slopes, to_x, to_slopes, low, high):  # type: ignore[no-untyp
         sums = to_slopes[part]
         for at in range(begin, end, size):
             for i in range(min(size, end - at)):
-                v, to_y = widened(x[(at + i) & _POSITIVE]), widened(g[(at + i) & _POSITIVE])
+                read = x[(at + i) & _POSITIVE]
+                v, to_y = widened(read), widened(g[(at + i) & _POSITIVE])
                 below = v < _ZERO
                 falling = to_y * slopes[i & _POSITIVE]
-                to_x[(at + i) & _POSITIVE] = narrowed(falling if below else to_y)
+                to_x[(at + i) & _POSITIVE] = narrowed(falling if below else to_y, read)
                 sums[i & _POSITIVE] += to_y * v if below else _ZERO
