@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 import litescene
@@ -91,6 +92,19 @@ def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     assert ended.err.count("\n") == 1
     assert "--debug" in ended.err
     assert "Traceback" in call("doctor", "--debug").err
+
+
+def test_what_no_memory_holds_is_said_with_its_size(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        np.empty((2**30, 2**20))
+
+    with_command(monkeypatch, fail)
+    ended = call("doctor")
+    assert ended.code == 1
+    assert ended.err.startswith("litescene: not enough memory: Unable to allocate 8.00 PiB")
+    assert ended.err.count("\n") == 1
 
 
 def test_a_place_without_access_is_the_users_matter(

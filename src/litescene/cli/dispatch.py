@@ -147,6 +147,8 @@ def _one_line(error: Exception) -> str:
     if _denied(error):
         return f"{error.filename}: permission denied; ask for access to it or name another place"
     text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {text or 'none is left'}; take smaller sizes or fewer at once"
     return f"unexpected {type(error).__name__}: {text} (use --debug to see where)"
 
 
