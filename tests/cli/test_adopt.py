@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import litescene
-from litescene.core import CITYSCAPES, InputError
+from litescene.core import CITYSCAPES, BundleError, InputError
 from litescene.runtime.adopt import read_taxonomy
 
 
@@ -87,6 +88,12 @@ def test_anchors_that_decode_no_box_are_one_line(
     assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
     assert "anchors" in ended.err
     assert not (place / "ours.onnx").exists()
+
+
+def test_a_stride_of_nothing_is_refused(tiny: Any) -> None:
+    contract = tiny.detection_contract()
+    with pytest.raises(BundleError, match="strides are whole numbers from 1"):
+        replace(contract, stride=0)
 
 
 @pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "128x32"])

@@ -101,7 +101,7 @@ class Contract:
     def _check_levels(self) -> None:
         """Refuse anchors and strides by which no box could be decoded."""
         sides = [side for level in self.anchors for anchor in level for side in anchor]
-        if min(self.strides) < 1 or not all(0 < side < math.inf for side in sides):
+        if min(self.stride, *self.strides) < 1 or not all(0 < side < math.inf for side in sides):
             raise BundleError(
                 "a detector's strides are whole numbers from 1, its anchors positive pixels, not "
                 f"{list(self.strides)} and {[list(level) for level in self.anchors]}"

@@ -133,8 +133,8 @@ def read_text(path: Path) -> str:
 def find_picture(folder: Path, name: str, where: str) -> Path:
     """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
     exact = folder / name
-    endings = (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG")
-    for path in (exact, *(exact.with_suffix(ending) for ending in endings)):
+    for ending in (exact.suffix, ".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG"):
+        path = exact.with_suffix(ending)
         # Unlike those of `Path` this takes names that no file can have.
         if os.path.isfile(path):
             return path

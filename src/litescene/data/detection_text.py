@@ -36,9 +36,10 @@ def read_box_csv(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     path = root if root.suffix == ".csv" else root / "boxes.csv"
     folder = path.parent / "images"
     table = _table(path)
-    header = [cell.strip() for cell in next(table, ("", []))[1]]
+    where, first = next(table, (f"{path}, line 1", []))
+    header = [cell.strip() for cell in first]
     if header not in ([*BOX_COLUMNS], [*BOX_COLUMNS, "class"]):
-        raise DataError(f"{path}, line 1: expected '{','.join(BOX_COLUMNS)}' (and ',class')")
+        raise DataError(f"{where}: expected '{','.join(BOX_COLUMNS)}' (and ',class')")
     if not folder.is_dir():
         raise DataError(f"{path}: expected the pictures in a folder {folder}")
     rows: dict[Path, list[Row]] = {}

@@ -35,9 +35,13 @@ def _float(_: Any, bits: Any) -> Any:
     return types.float32(types.uint32), generate
 
 
+# The functions behind have no annotations: numba wants those of an overload and of what it gives to
+# be the same, and a lambda has none.
+
+
 def widened(value: Any) -> Any:
     """The float32 of a bfloat16's bits (uint16), or of itself, in kernels only."""
-    raise NotImplementedError
+    raise NotImplementedError  # numba takes `_widened` in its place
 
 
 @overload(widened)
@@ -53,7 +57,7 @@ def narrowed(x: Any, like: Any) -> Any:
     A float32 stays what it is; of uint16 it becomes the bits of the nearest bfloat16, ties to even;
     NaN stays NaN.
     """
-    raise NotImplementedError
+    raise NotImplementedError  # numba takes `_narrowed` in its place
 
 
 @overload(narrowed)
