@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import scale_weights
@@ -207,15 +209,16 @@ def test_joined_tensors_share_the_widest_range_and_rectified_ones_only_with_thei
     }  # fmt: skip
 
 
+def pair(x: str, y: str, scale: str, zero: str = "zero") -> list[Any]:
+    """x to integers and back to y."""
+    return [
+        helper.make_node("QuantizeLinear", [x, scale, zero], [f"{y}_q"]),
+        helper.make_node("DequantizeLinear", [f"{y}_q", scale, zero], [y]),
+    ]
+
+
 def quantised(scale_behind: float) -> onnx.ModelProto:
     """x to integers, split in halves, put together the other way round."""
-
-    def pair(x: str, y: str, scale: str) -> list[Any]:
-        return [
-            helper.make_node("QuantizeLinear", [x, scale, "zero"], [f"{y}_q"]),
-            helper.make_node("DequantizeLinear", [f"{y}_q", scale, "zero"], [y]),
-        ]
-
     nodes = [
         *pair("x", "a", "scale"),
         helper.make_node("Split", ["a", "sizes"], ["b", "c"], axis=1),
@@ -237,6 +240,90 @@ def test_integers_are_moved_as_they_are(scale_behind: float, kept: int) -> None:
     move_integers(model.graph)
     kinds = [node.op_type for node in model.graph.node]
     assert kinds.count("QuantizeLinear") == kept
+    assert np.array_equal(computed(model)[0], before)
+
+
+def test_a_hard_swish_is_opened_into_a_gate_and_a_product() -> None:
+    model = graph_of([helper.make_node("HardSwish", ["x"], ["y"])], ["y"])
+    (before,) = computed(model)
+    open_hard_swishes(model.graph)
+    assert [node.op_type for node in model.graph.node] == ["HardSigmoid", "Mul"]
+    np.testing.assert_allclose(computed(model)[0], before, rtol=1e-6, atol=1e-7)
+
+
+def test_a_product_with_a_gate_of_another_slope_is_no_hard_swish() -> None:
+    nodes = [
+        helper.make_node("HardSigmoid", ["x"], ["g"], alpha=0.2, beta=0.5),
+        helper.make_node("Mul", ["x", "g"], ["y"]),
+    ]
+    model = graph_of(nodes, ["y"])
+    close_hard_swishes(model.graph)
+    assert [node.op_type for node in model.graph.node] == ["HardSigmoid", "Mul"]
+
+
+def test_a_hard_swish_that_stayed_floating_is_closed_again() -> None:
+    model = graph_of([helper.make_node("HardSwish", ["x"], ["y"])], ["y"])
+    open_hard_swishes(model.graph)
+    close_hard_swishes(model.graph)
+    assert [(n.op_type, *n.input, *n.output) for n in model.graph.node] == [("HardSwish", "x", "y")]
+
+
+SCALE = 0.031
+"""Of integers from -4 to 4; none of their gates lies halfway between two, but for that of 0."""
+
+
+def gated(gate_scale: float, slope: float = 1 / 6) -> onnx.ModelProto:
+    """x and its hard sigmoid as integers, and the product of both as integers."""
+    gate = helper.make_node("HardSigmoid", ["a"], ["g"], alpha=slope, beta=0.5)
+    nodes = [
+        *pair("x", "a", "scale"),
+        gate,
+        *pair("g", "h", "gate_scale", "none"),
+        helper.make_node("Mul", ["a", "h"], ["p"]),
+        *pair("p", "y", "scale"),
+    ]
+    return graph_of(
+        nodes, ["y"], scale=np.float32(SCALE), zero=np.uint8(128), none=np.uint8(0),
+        gate_scale=np.float32(gate_scale),
+    )  # fmt: skip
+
+
+def test_a_gate_of_integers_is_a_sum_that_saturates() -> None:
+    model = gated(1 / 255)
+    close_hard_swishes(model.graph)
+    assert [n.op_type for n in model.graph.node if "Linear" not in n.op_type] == ["Add", "Mul"]
+    x = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)  # as `computed` takes it
+    assert x.min() < -3 < 3 < x.max()
+    integers = np.clip(np.rint(x.astype(np.float64) / SCALE) + 128, 0, 255)
+    values = (integers - 128) * SCALE
+    gates = np.rint(np.clip(values / 6 + 0.5, 0, 1) * 255) / 255
+    (found,) = computed(model)
+    np.testing.assert_allclose(found, values * gates, atol=0.5001 * SCALE)
+
+
+def test_a_sum_of_integers_is_computed_in_integers(tmp_path: Path) -> None:
+    """ONNX Runtime takes its kernel only where every scale is a scalar."""
+    model = gated(0.9 / 255)
+    close_hard_swishes(model.graph)
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    data = model.SerializeToString()
+    onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    optimised = onnx.load(options.optimized_model_filepath).graph
+    assert [n.op_type for n in optimised.node] == [
+        "QuantizeLinear", "QLinearAdd", "QLinearMul", "DequantizeLinear",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate_scale", "slope"), [(1.5 / 255, 1 / 6), (1 / 255, 0.2)])
+def test_a_gate_that_reaches_beyond_one_or_is_of_another_slope_stays(
+    gate_scale: float, slope: float
+) -> None:
+    model = gated(gate_scale, slope)
+    (before,) = computed(model)
+    close_hard_swishes(model.graph)
+    assert "HardSigmoid" in [node.op_type for node in model.graph.node]
     assert np.array_equal(computed(model)[0], before)
 
 

@@ -62,7 +62,7 @@ def copied(node: Any) -> Any:
 def replace_input(graph: Any, node: Any, index: int, value: NDArray[Any]) -> str:
     """Store a value of a node's own as its input; returns its name."""
     name = f"{node.input[index]}.{node.output[0]}"
-    graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    graph.initializer.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
     node.input[index] = name
     return name
 

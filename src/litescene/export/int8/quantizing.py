@@ -29,6 +29,7 @@ import numpy as np
 from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
 from litescene.export.graph import is_quantized
+from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
@@ -42,14 +43,15 @@ from litescene.runtime.engines import has_bf16, installed
 
 OPERATORS = (
     "Conv", "ConvTranspose", "MatMul", "Gemm", "Add", "Concat", "MaxPool", "AveragePool", "Resize",
-    "Relu", "Reshape", "Transpose", "Slice", "Split", "Sigmoid", "Mul",
+    "Relu", "Reshape", "Transpose", "Slice", "Split", "Sigmoid", "HardSigmoid", "Mul",
 )  # fmt: skip
 """What computes in integers: convolutions, and what lies between them.
 
 Rearranging moves integers as well as floats, and without a way to floats and back around it.
-Sigmoids and products do so in a SiLU, x·sigmoid(x); alone, as attention has them, they stay
-floating point, and so do softmaxes.
+Sigmoids and products do so in a SiLU, x·sigmoid(x), or a hard swish; alone, as attention has
+them, they stay floating point, and so do softmaxes.
 """
+_GATES = ("Sigmoid", "HardSigmoid")
 LEAST_PICTURES = 8
 HELD_OUT = 4
 """Every so-manieth picture is kept from the calibration, for the comparison."""
@@ -144,6 +146,7 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
         finally:
             quiet.setLevel(level)
         model = onnx.load(done)
+    close_hard_swishes(model.graph)
     move_integers(model.graph)
     whole: bytes = model.SerializeToString()
     return whole
@@ -156,6 +159,7 @@ def _prepare(model: Any) -> None:
     scale_weights(model.graph)
     pool_before_rectifying(model.graph)
     widen(model)
+    open_hard_swishes(model.graph)
     set_nodes(model.graph, model.graph.node)
 
 
@@ -196,19 +200,19 @@ def _kept_floating(graph: Any, task: TaskName) -> list[str]:
     kept = [*stem(graph)]
     if task == "detection":
         kept += [n for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]
-    silus = _silus(graph)
-    kept += [n for n in graph.node if n.op_type in ("Sigmoid", "Mul") and n.name not in silus]
-    return [node.name for node in kept]
+    swishes = _swishes(graph)
+    alone = [n for n in graph.node if n.op_type in (*_GATES, "Mul") and n.name not in swishes]
+    return [node.name for node in [*kept, *alone]]
 
 
-def _silus(graph: Any) -> set[str]:
-    """Names of the nodes that make up a SiLU."""
+def _swishes(graph: Any) -> set[str]:
+    """Names of the nodes that make up a SiLU or a hard swish."""
     made = makers(graph)
     found = set()
     for product in (node for node in graph.node if node.op_type == "Mul"):
         for value, gate in (product.input, product.input[::-1]):
             sigmoid = made.get(gate)
-            if sigmoid is not None and sigmoid.op_type == "Sigmoid" and sigmoid.input[0] == value:
+            if sigmoid is not None and sigmoid.op_type in _GATES and sigmoid.input[0] == value:
                 found |= {product.name, sigmoid.name}
     return found
 

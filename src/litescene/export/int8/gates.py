@@ -1,0 +1,91 @@
+"""Hard swish in integers: a sum that saturates, and a product.
+
+x·clip(x / 6 + 1/2, 0, 1) (Howard et al., arXiv 1905.02244, section 5.2). Its gate as an integer q
+of the scale s is round((x / 6 + 1/2) / s), held within 0 and 255; and so is the sum x + 3 as an
+integer of the scale 6·s. So the gate is that sum, for which every runtime has a kernel for
+integers. None has one for a hard sigmoid: it would take floats there and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+from litescene.export.nodes import constants, makers, readers, replace_input, set_nodes
+
+_THREE = "hard_swish.three"
+
+
+def open_hard_swishes(graph: Any) -> None:
+    """Every hard swish becomes a hard sigmoid and a product, which can have scales of their own."""
+    nodes = []
+    for node in graph.node:
+        if node.op_type != "HardSwish":
+            nodes.append(node)
+            continue
+        (value,), (result,) = node.input, node.output
+        gate, name = f"{result}.gate", node.name
+        nodes += [
+            helper.make_node("HardSigmoid", [value], [gate], f"{name}.gate", alpha=1 / 6, beta=0.5),
+            helper.make_node("Mul", [value, gate], [result], f"{name}.product"),
+        ]
+    set_nodes(graph, nodes)
+
+
+def close_hard_swishes(graph: Any) -> None:
+    """Gates between integers become sums; what stayed floating point is a hard swish again.
+
+    Args:
+        graph: an `onnx.GraphProto` with QuantizeLinear and DequantizeLinear; changed in place. It
+            computes the same, up to the rounding of floats.
+
+    """
+    known, made, reading = constants(graph), makers(graph), readers(graph)
+    nodes, scales = list(graph.node), {}
+    for place, node in enumerate(nodes):
+        if _is_gate(node):
+            before, behind = made.get(node.input[0]), reading[node.output[0]]
+            if _between_integers(before, behind, known):
+                nodes[place] = helper.make_node("Add", [*node.input, _THREE], node.output)
+                scales[behind[0].output[0]] = known[behind[0].input[1]] * np.float32(6)
+        elif _is_hard_swish(node, made):
+            nodes[place] = helper.make_node("HardSwish", node.input[:1], node.output)
+    for node in nodes:
+        if node.output[0] in scales:
+            replace_input(graph, node, 1, scales[node.output[0]])
+    set_nodes(graph, [*_three(graph), *nodes])
+
+
+def _between_integers(before: Any, behind: list[Any], known: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a gate is made of integers, and becomes ones that hold nothing beyond 0 and 1."""
+    if before is None or before.op_type != "DequantizeLinear":
+        return False
+    if [reader.op_type for reader in behind] != ["QuantizeLinear"]:
+        return False
+    scale, zero = (known[name] for name in behind[0].input[1:])
+    return bool(zero == 0 and 255 * scale <= 1 + 1e-6)
+
+
+def _is_gate(node: Any) -> bool:
+    """Whether a node is a hard sigmoid with the slope that a hard swish has."""
+    found = {attribute.name: attribute.f for attribute in node.attribute}
+    slope, offset = found.get("alpha", 0.2), found.get("beta", 0.5)
+    return node.op_type == "HardSigmoid" and (slope, offset) == (float(np.float32(1 / 6)), 0.5)
+
+
+def _is_hard_swish(node: Any, made: Mapping[str, Any]) -> bool:
+    """Whether a node is the product of a value and its hard sigmoid."""
+    gate = made.get(node.input[1]) if node.op_type == "Mul" else None
+    return gate is not None and _is_gate(gate) and gate.input[0] == node.input[0]
+
+
+def _three(graph: Any) -> list[Any]:
+    """The number 3, made of an integer."""
+    names = [f"{_THREE}.{part}" for part in ("integer", "scale", "zero")]
+    for name, value in zip(names, (np.uint8(1), np.float32(3), np.uint8(0)), strict=True):
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return [helper.make_node("DequantizeLinear", names, [_THREE])]
