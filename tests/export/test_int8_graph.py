@@ -13,7 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes
+from litescene.export.int8.gates import (
+    close_hard_swishes,
+    open_hard_swishes,
+    without_closed_gates,
+)
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
 from litescene.export.int8.stem import scale_weights
@@ -249,6 +253,20 @@ def test_a_hard_swish_is_opened_into_a_gate_and_a_product() -> None:
     open_hard_swishes(model.graph)
     assert [node.op_type for node in model.graph.node] == ["HardSigmoid", "Mul"]
     np.testing.assert_allclose(computed(model)[0], before, rtol=1e-6, atol=1e-7)
+
+
+def test_what_closes_a_gate_needs_no_steps() -> None:
+    nodes = [
+        helper.make_node("HardSwish", ["x"], ["a"]),
+        helper.make_node("HardSwish", ["a"], ["b"]),
+        helper.make_node("HardSwish", ["b"], ["c"]),
+        helper.make_node("Add", ["c", "b"], ["y"]),
+    ]
+    model = graph_of(nodes, ["y"])
+    open_hard_swishes(model.graph)
+    ranges = {"x": (-40.0, 9.0), "a": (-0.4, 9.0), "b": (-7.0, 8.0), "y": (-9.0, 9.0)}
+    found = without_closed_gates(model.graph, ranges)
+    assert found == {**ranges, "x": (-3.0, 9.0)}  # b is read by the sum too
 
 
 def test_a_product_with_a_gate_of_another_slope_is_no_hard_swish() -> None:

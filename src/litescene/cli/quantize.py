@@ -71,7 +71,8 @@ def command(
             f"least {LEAST_PICTURES}, better 50, that look like those in use"
         )
     before = None if data is None else _measured(exact, data, split)
-    made = quantize(exact, out, seen)
+    with progress("calibrating") as report:
+        made = quantize(exact, out, seen, report)
     print(out)
     print(f"{len(exact.model) / 1e6:.1f} MB became {len(made.model) / 1e6:.1f} MB")
     for name, value in made.contract.parity.items():

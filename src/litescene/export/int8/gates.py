@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from litescene.export.int8.ranges import Range
 from litescene.export.nodes import constants, makers, readers, replace_input, set_nodes
 
 _THREE = "hard_swish.three"
@@ -34,6 +35,19 @@ def open_hard_swishes(graph: Any) -> None:
             helper.make_node("Mul", [value, gate], [result], f"{name}.product"),
         ]
     set_nodes(graph, nodes)
+
+
+def without_closed_gates(graph: Any, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """Ranges of which what hard swishes take ends at -3, below which all of them are 0."""
+    reading = readers(graph)
+    found = dict(ranges)
+    for node in filter(_is_gate, graph.node):
+        (value,), (gate,) = node.input, node.output
+        others = [reader for reader in reading[value] if reader.output[0] != gate]
+        if value in ranges and all(gate in reader.input for reader in others):
+            low, high = ranges[value]
+            found[value] = (max(low, -3.0), high)
+    return found
 
 
 def close_hard_swishes(graph: Any) -> None:

@@ -2,10 +2,11 @@
 
 Values become integers by an affine map, q = round(x / scale) + zero point: weights symmetric with
 a scale per output channel (see `weights`), activations with one scale per tensor, taken from the
-least and largest value that calibration pictures cause; sums are int32. Jacob et al., "Quantization
-and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, section
-2; granularity as Krishnamoorthi, arXiv 1806.08342, section 3. The graph holds the maps as pairs
-of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels understands.
+values that calibration pictures cause (see `calibration`); sums are int32. Jacob et al.,
+"Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR
+2018, section 2; granularity as Krishnamoorthi, arXiv 1806.08342, section 3. The graph holds the
+maps as pairs of QuantizeLinear and DequantizeLinear, which every runtime with int8 kernels
+understands.
 
 The first convolution stays floating point (see `stem`), and so do the last ones of a detector: one
 of their maps holds places, sizes and scores, whose ranges differ widely, so one scale for all of it
@@ -18,9 +19,10 @@ of decisions in common with the float32 bundle, on pictures that the calibration
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,10 @@ import numpy as np
 from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
 from litescene.export.graph import is_quantized
-from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes
+from litescene.export.int8.calibration import extremes, of_least_error
+from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes, without_closed_gates
 from litescene.export.int8.moving import move_integers
-from litescene.export.int8.ranges import shared_ranges
+from litescene.export.int8.ranges import Range, shared_ranges
 from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
 from litescene.export.int8.weights import weight_ranges
 from litescene.export.int8.widening import widen
@@ -51,19 +54,25 @@ Rearranging moves integers as well as floats, and without a way to floats and ba
 Sigmoids and products do so in a SiLU, x·sigmoid(x), or a hard swish; alone, as attention has
 them, they stay floating point, and so do softmaxes.
 """
+Report = Callable[[int, int], None]
 _GATES = ("Sigmoid", "HardSigmoid")
 LEAST_PICTURES = 8
 HELD_OUT = 4
 """Every so-manieth picture is kept from the calibration, for the comparison."""
+COUNTED = 24
+"""Pictures of the calibration whose values are counted, every one of them."""
 
 
-def quantize(bundle: Bundle, out: str | Path, pictures: Sequence[Image]) -> Bundle:
+def quantize(
+    bundle: Bundle, out: str | Path, pictures: Sequence[Image], report: Report = lambda *_: None
+) -> Bundle:
     """Write the int8 form of a float32 bundle.
 
     Args:
         bundle: the float32 bundle; its contract is taken over, but for `parity` and `accuracy`.
         out: the file; it appears whole or not at all.
         pictures: real ones, as in use; every fourth only compares.
+        report: called with the passes of pictures through the network, done and in all.
 
     Returns:
         The new bundle. `parity` of its contract states `quantized_from` (digest of the float32
@@ -85,7 +94,7 @@ def quantize(bundle: Bundle, out: str | Path, pictures: Sequence[Image]) -> Bund
         )
     held_out = list(pictures[::HELD_OUT])
     calibration = [p for i, p in enumerate(pictures) if i % HELD_OUT]
-    graph = _quantized(bundle, calibration)
+    graph = _quantized(bundle, calibration, report)
     rough = Bundle.from_bytes(write_metadata(graph, bundle.contract), out.stem)
     float32, int8 = (exact_engines(one)[0] for one in (bundle, rough))
     parity: dict[str, Any] = {
@@ -110,7 +119,7 @@ def state_accuracy(file: str | Path, accuracy: Mapping[str, Any]) -> None:
     write_atomic(file, write_metadata(bundle.model, contract))
 
 
-def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
+def _quantized(bundle: Bundle, calibration: Sequence[Image], report: Report) -> bytes:
     """The graph with the maps to integers and back, as bytes."""
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -128,7 +137,7 @@ def _quantized(bundle: Bundle, calibration: Sequence[Image]) -> bytes:
         try:
             quant_pre_process(plain, ready, skip_symbolic_shape=True)
             model = onnx.load(ready)
-            ranges = shared_ranges(model.graph, _ranges(ready, _Calibration(bundle, calibration)))
+            ranges = _ranges(bundle, ready, calibration, report)
             quantize_static(
                 model,
                 done,
@@ -163,25 +172,26 @@ def _prepare(model: Any) -> None:
     set_nodes(model.graph, model.graph.node)
 
 
-def _ranges(file: Path, pictures: _Calibration) -> dict[str, tuple[float, float]]:
-    """Least and largest value of the tensors of a graph over the pictures."""
-    from onnxruntime.quantization.calibrate import CalibrationMethod, create_calibrator
+def _ranges(
+    bundle: Bundle, file: Path, pictures: Sequence[Image], report: Report
+) -> dict[str, Range]:
+    """Between which ends the tensors of the prepared graph become integers."""
+    import onnx
 
-    augmented = file.with_name("augmented.onnx")
-    calibrator = create_calibrator(
-        file, list(OPERATORS), str(augmented), calibrate_method=CalibrationMethod.MinMax
-    )
-    calibrator.collect_data(pictures)
-    found = calibrator.compute_data().data.items()
-    return {
-        name: (float(np.min(range_.range_value[0])), float(np.max(range_.range_value[1])))
-        for name, range_ in found
-    }
+    graph = onnx.load(file).graph
+    some = pictures[:: max(len(pictures) // COUNTED, 1)]
+    passes = itertools.count(1)
+
+    def tell() -> None:
+        report(next(passes), len(pictures) + len(some))
+
+    found = extremes(file, OPERATORS, _Calibration(bundle, pictures, tell))
+    found = without_closed_gates(graph, found)
+    found = of_least_error(file, found, _Calibration(bundle, some, tell).inputs)
+    return shared_ranges(graph, found)
 
 
-def _as_overrides(
-    graph: Any, ranges: Mapping[str, tuple[float, float]]
-) -> dict[str, list[dict[str, Any]]]:
+def _as_overrides(graph: Any, ranges: Mapping[str, Range]) -> dict[str, list[dict[str, Any]]]:
     """The ranges of activations and of weights as the library takes them."""
     activations = {
         name: [{"rmin": np.float32(low), "rmax": np.float32(high)}]
@@ -225,13 +235,21 @@ def _refuse_quantized(model: Any) -> None:
 class _Calibration:
     """Pictures one by one, as ONNX Runtime's calibration asks for them."""
 
-    def __init__(self, bundle: Bundle, pictures: Sequence[Image]) -> None:
+    def __init__(
+        self, bundle: Bundle, pictures: Sequence[Image], tell: Callable[[], None] = lambda: None
+    ) -> None:
         import onnx
 
-        self._input = onnx.load_model_from_string(bundle.model).graph.input[0].name
-        self._batches = (as_seen(picture, bundle.contract)[None] for picture in pictures)
+        self._name = onnx.load_model_from_string(bundle.model).graph.input[0].name
+        self._bundle, self._pictures, self._tell = bundle, pictures, tell
+        self.inputs = self._each()
+
+    def _each(self) -> Iterator[dict[str, Any]]:
+        for picture in self._pictures:
+            batch = as_seen(picture, self._bundle.contract)[None]
+            yield {self._name: np.ascontiguousarray(batch)}
+            self._tell()
 
     def get_next(self) -> dict[str, Any] | None:
         """The next picture as the network's input; None at the end."""
-        batch = next(self._batches, None)
-        return None if batch is None else {self._input: np.ascontiguousarray(batch)}
+        return next(self.inputs, None)

@@ -15,6 +15,7 @@ from typing import Any
 from litescene.export.nodes import integer
 
 Range = tuple[float, float]
+"""Least and largest value."""
 _MOVING = {"Split", "Slice", "Transpose", "Reshape", "MaxPool", "Resize"}
 
 
