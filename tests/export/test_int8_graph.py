@@ -267,6 +267,7 @@ def test_what_closes_a_gate_needs_no_steps() -> None:
     ranges = {"x": (-40.0, 9.0), "a": (-0.4, 9.0), "b": (-7.0, 8.0), "y": (-9.0, 9.0)}
     found = without_closed_gates(model.graph, ranges)
     assert found == {**ranges, "x": (-3.0, 9.0)}  # b is read by the sum too
+    assert without_closed_gates(model.graph, {"x": (-9.0, -5.0)}) == {"x": (-3.0, -3.0)}
 
 
 def test_a_product_with_a_gate_of_another_slope_is_no_hard_swish() -> None:

@@ -45,8 +45,8 @@ def without_closed_gates(graph: Any, ranges: Mapping[str, Range]) -> dict[str, R
         (value,), (gate,) = node.input, node.output
         others = [reader for reader in reading[value] if reader.output[0] != gate]
         if value in ranges and all(gate in reader.input for reader in others):
-            low, high = ranges[value]
-            found[value] = (max(low, -3.0), high)
+            low, high = (max(end, -3.0) for end in ranges[value])
+            found[value] = (low, high)
     return found
 
 
