@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from litescene.export.int8.calibration import least_error, of_least_error
+from litescene.export.int8.gates import hard_swish
 
 PARTS = 2048
 
@@ -68,24 +70,58 @@ def test_a_range_without_values_stays() -> None:
     assert least_error(np.zeros(PARTS, np.int64), (-1.0, 2.0)) == (-1.0, 2.0)
 
 
-def test_values_of_a_graph_are_counted_and_what_is_beyond_a_range_counts_as_its_end(
-    tmp_path: Path,
-) -> None:
-    """Three quarters of x lie below -3, which the given range leaves out: they cost nothing."""
-    nodes = [
-        helper.make_node("Identity", ["x"], ["open"]),
-        helper.make_node("Identity", ["open"], ["closed"]),
-        helper.make_node("Identity", ["closed"], ["same"]),
-    ]
-    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n"]) for n in ("x", "same")]
+def model_of(names: str, folder: Path) -> Path:
+    """A graph in which x goes through a row of names unchanged."""
+    nodes = [helper.make_node("Identity", [a], [b]) for a, b in pairwise(("x", *names.split()))]
+    last = names.split()[-1]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["n"]) for n in ("x", last)]
     graph = helper.make_graph(nodes, "g", ends[:1], ends[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "graph.onnx")
-    spread = np.linspace(-3, 3, 100)
-    x = np.concatenate([np.full(300, -40), spread]).astype(np.float32)
-    ranges = {"x": (0.0, 1.0), "open": (-40.0, 3.0), "closed": (-3.0, 3.0), "same": (2.0, 2.0)}
-    found = of_least_error(tmp_path / "graph.onnx", ranges, [{"x": part} for part in (x, x[::-1])])
+    onnx.save(model, folder / "graph.onnx")
+    return folder / "graph.onnx"
+
+
+def test_where_a_curve_is_used_its_error_counts(tmp_path: Path) -> None:
+    """Three quarters of x lie at -40, where a hard swish is 0."""
+    x = np.concatenate([np.full(300, -40), np.linspace(-3, 3, 100)]).astype(np.float32)
+    names = "itself its_curve one_value"
+    ranges = {
+        "x": (0.0, 1.0),
+        **dict.fromkeys(names.split(), (-40.0, 3.0)),
+        "one_value": (2.0, 2.0),
+    }
+    found = of_least_error(
+        model_of(names, tmp_path), ranges, {"its_curve": hard_swish}, [{"x": x}, {"x": x[::-1]}]
+    )
     assert found["x"] == (0.0, 1.0)  # no node made it
-    assert found["open"][0] < -36
-    assert found["closed"] == pytest.approx((-3, 3))
-    assert found["same"] == (2.0, 2.0)
+    assert found["itself"][0] < -36
+    assert -3.6 < found["its_curve"][0] < -2.4
+    assert found["one_value"] == (2.0, 2.0)
+    values = x.astype(np.float64)
+
+    def curve_error(low: float, high: float) -> float:
+        scale = (high - low) / 255
+        kept = np.clip(np.rint(values / scale), np.rint(low / scale), np.rint(high / scale)) * scale
+        return float(np.mean((hard_swish(kept) - hard_swish(values)) ** 2))
+
+    shares = 2.0 ** (-np.arange(60) / 10)
+    best = min(curve_error(-40 * a, 3 * b) for a in shares for b in shares)
+    assert curve_error(*found["its_curve"]) <= 1.1 * best
+
+
+def test_one_picture_of_large_values_does_not_take_the_steps_of_the_others(tmp_path: Path) -> None:
+    x = np.random.default_rng(7).laplace(size=4000).astype(np.float32)
+    pictures = [{"x": x * scale} for scale in (1, 1, 1, 1, 100)]
+    ends = float(x.min()) * 100, float(x.max()) * 100
+    found = of_least_error(model_of("a b", tmp_path), {"a": ends, "b": ends}, {}, pictures)
+    assert max(np.abs(found["a"])) < 0.4 * max(np.abs(ends))
+
+    def relative_error(low: float, high: float) -> float:
+        """Mean of both kinds of pictures, one by one, over their own squares."""
+        kinds = [p["x"].astype(np.float64) for p in (pictures[0], pictures[-1])]
+        errors = [error(values, low, high) / np.mean(values**2) for values in kinds]
+        return (4 * errors[0] + errors[1]) / 5
+
+    shares = 2.0 ** (-np.arange(60) / 10)
+    best = min(relative_error(ends[0] * a, ends[1] * b) for a in shares for b in shares)
+    assert relative_error(*found["a"]) <= 1.1 * best

@@ -10,13 +10,18 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from torch.nn import functional as F
 
+from litescene.export.int8.calibration import Curve
 from litescene.export.int8.gates import (
     close_hard_swishes,
+    hard_swish,
     open_hard_swishes,
-    without_closed_gates,
+    silu,
+    swished,
 )
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import shared_ranges
@@ -255,19 +260,26 @@ def test_a_hard_swish_is_opened_into_a_gate_and_a_product() -> None:
     np.testing.assert_allclose(computed(model)[0], before, rtol=1e-6, atol=1e-7)
 
 
-def test_what_closes_a_gate_needs_no_steps() -> None:
+def test_tensors_that_only_a_swish_reads_are_found() -> None:
     nodes = [
         helper.make_node("HardSwish", ["x"], ["a"]),
         helper.make_node("HardSwish", ["a"], ["b"]),
-        helper.make_node("HardSwish", ["b"], ["c"]),
-        helper.make_node("Add", ["c", "b"], ["y"]),
+        helper.make_node("Sigmoid", ["b"], ["g"]),
+        helper.make_node("Mul", ["g", "b"], ["c"]),
+        helper.make_node("HardSwish", ["c"], ["d"]),
+        helper.make_node("Add", ["d", "c"], ["e"]),  # c itself is used too
+        helper.make_node("Sigmoid", ["e"], ["h"]),
+        helper.make_node("Mul", ["h", "d"], ["y"]),  # a gate of something else
     ]
     model = graph_of(nodes, ["y"])
     open_hard_swishes(model.graph)
-    ranges = {"x": (-40.0, 9.0), "a": (-0.4, 9.0), "b": (-7.0, 8.0), "y": (-9.0, 9.0)}
-    found = without_closed_gates(model.graph, ranges)
-    assert found == {**ranges, "x": (-3.0, 9.0)}  # b is read by the sum too
-    assert without_closed_gates(model.graph, {"x": (-9.0, -5.0)}) == {"x": (-3.0, -3.0)}
+    assert swished(model.graph) == {"x": hard_swish, "a": hard_swish, "b": silu}
+
+
+@pytest.mark.parametrize(("curve", "operator"), [(silu, F.silu), (hard_swish, F.hardswish)])
+def test_curves_are_those_of_pytorch(curve: Curve, operator: Any) -> None:
+    x = np.concatenate([np.linspace(-9, 9, 401), [-1e4, 1e4]])
+    np.testing.assert_allclose(curve(x), operator(torch.from_numpy(x)).numpy(), atol=1e-12)
 
 
 def test_a_product_with_a_gate_of_another_slope_is_no_hard_swish() -> None:

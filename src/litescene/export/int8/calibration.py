@@ -5,13 +5,16 @@ value nothing is cut off; but where these are outliers, most values share a few 
 of depthwise convolutions and hard swishes they lie 30 standard deviations out, and the errors of
 one layer after another drown what it computes. So the ends are those of the least mean squared
 error of rounding and cutting off together: Nagel et al., "A White Paper on Neural Network
-Quantization", arXiv 2106.08295, section 3.1. Zero is always between them and an integer, so that
-it has no error.
+Quantization", arXiv 2106.08295, section 3.1. Where only a curve of the values is used, such as a
+SiLU, which is next to nothing of large negative values, the error of its results counts. Every
+picture counts alike, its errors against its own values: one of them can hold values a hundred times
+as large as the others, above all where gates multiply. Zero is always between the ends and an
+integer, so that it has no error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +23,9 @@ from numpy.typing import NDArray
 
 from litescene.export.int8.ranges import Range
 
+Curve = Callable[[NDArray[Any]], NDArray[Any]]
 _BINS = 2048
-_SHARES = np.arange(2, 21) / 20
+_SHARES = 2.0 ** (-np.arange(81) / 16)
 """Of the least and of the largest value: where a range may end."""
 _STEPS = 255
 
@@ -50,13 +54,17 @@ def extremes(file: Path, operators: Sequence[str], pictures: Any) -> dict[str, R
 
 
 def of_least_error(
-    file: Path, ranges: Mapping[str, Range], pictures: Iterable[Mapping[str, NDArray[Any]]]
+    file: Path,
+    ranges: Mapping[str, Range],
+    curves: Mapping[str, Curve],
+    pictures: Iterable[Mapping[str, NDArray[Any]]],
 ) -> dict[str, Range]:
     """The ranges narrowed to where integers err least.
 
     Args:
         file: the graph.
-        ranges: of its tensors; what lies outside of them counts as their nearer end.
+        ranges: of its tensors.
+        curves: of tensors of which only a function of each value is used further on.
         pictures: inputs of the graph.
 
     """
@@ -68,11 +76,16 @@ def of_least_error(
     made = [name for node in model.graph.node for name in node.output if name in ranges]
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made if name not in known)
     session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    counts = {name: np.zeros(_BINS, np.int64) for name in made}
+    counts = {name: np.zeros(_BINS) for name in made}
     for picture in pictures:
         for name, values in zip(made, session.run(made, dict(picture)), strict=True):
-            counts[name] += _counted(values, ranges[name])
-    return {**ranges, **{name: least_error(counts[name], ranges[name]) for name in made}}
+            energy = float(np.square(curves.get(name, np.positive)(values), dtype=np.float64).sum())
+            if energy:
+                counts[name] += _counted(values, ranges[name]) / energy
+    found = dict(ranges)
+    for name in made:
+        found[name] = least_error(counts[name], ranges[name], curves.get(name, np.positive))
+    return found
 
 
 def _counted(values: NDArray[Any], range_: Range) -> NDArray[np.int64]:
@@ -85,16 +98,18 @@ def _counted(values: NDArray[Any], range_: Range) -> NDArray[np.int64]:
     return np.bincount(np.minimum(places, _BINS - 1), minlength=_BINS)
 
 
-def least_error(counts: NDArray[np.int64], range_: Range) -> Range:
+def least_error(counts: NDArray[Any], range_: Range, curve: Curve = np.positive) -> Range:
     """The ends between which integers have the least squared error.
 
     Args:
-        counts: how many values other than zero lie in each of equal parts of the range.
+        counts: how many values other than zero lie in each of equal parts of the range, or the
+            sums of their weights.
         range_: what the parts divide.
+        curve: the function of the values whose error counts; by default themselves.
 
     Returns:
-        Ends around zero, at twentieths of those of the range; the range itself where it holds no
-        values.
+        Ends around zero, not further out than those of the range; the range itself where it holds
+        no values.
 
     """
     low, high = range_
@@ -102,13 +117,21 @@ def least_error(counts: NDArray[np.int64], range_: Range) -> Range:
         return range_
     part = (high - low) / len(counts)
     centres = low + part * (np.arange(len(counts)) + 0.5)
-    sums = [np.concatenate([[0.0], np.cumsum(counts * centres**n)]) for n in range(3)]
+    results, slopes = curve(centres), np.gradient(curve(centres), centres)
+    rounded = _running(counts * slopes**2)
+    sums = [_running(counts * results**n) for n in range(3)]
     ends = np.meshgrid(min(low, 0.0) * _SHARES, max(high, 0.0) * _SHARES)
-    places = (np.clip(np.rint((end - low) / part), 0, len(counts)).astype(int) for end in ends)
-    under, upper = ([of[place] for of in sums] for place in places)
-    over = [of[-1] - up for of, up in zip(sums, upper, strict=True)]
-    error = (upper[0] - under[0]) * ((ends[1] - ends[0]) / _STEPS) ** 2 / 12
-    for end, (number, total, squares) in zip(ends, (under, over), strict=True):
-        error += end**2 * number - 2 * end * total + squares  # what is cut off
+    under, upper = (
+        np.clip(np.rint((end - low) / part), 0, len(counts)).astype(int) for end in ends
+    )
+    error = (rounded[upper] - rounded[under]) * ((ends[1] - ends[0]) / _STEPS) ** 2 / 12
+    cut_off = [of[under] for of in sums], [of[-1] - of[upper] for of in sums]
+    for end, (number, total, squares) in zip(map(curve, ends), cut_off, strict=True):
+        error += end**2 * number - 2 * end * total + squares
     best = np.unravel_index(np.argmin(error), error.shape)
     return float(ends[0][best]), float(ends[1][best])
+
+
+def _running(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Sums of the first none, one, two and so on of the values."""
+    return np.concatenate([[0.0], np.cumsum(values)])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from litescene.export.int8.ranges import Range
+from litescene.export.int8.calibration import Curve
 from litescene.export.nodes import constants, makers, readers, replace_input, set_nodes
 
 _THREE = "hard_swish.three"
@@ -37,17 +37,28 @@ def open_hard_swishes(graph: Any) -> None:
     set_nodes(graph, nodes)
 
 
-def without_closed_gates(graph: Any, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """Ranges of which what hard swishes take ends at -3, below which all of them are 0."""
+def swished(graph: Any) -> dict[str, Curve]:
+    """The tensors of which only a SiLU or a hard swish is used, and which of the two."""
     reading = readers(graph)
-    found = dict(ranges)
-    for node in filter(_is_gate, graph.node):
-        (value,), (gate,) = node.input, node.output
-        others = [reader for reader in reading[value] if reader.output[0] != gate]
-        if value in ranges and all(gate in reader.input for reader in others):
-            low, high = (max(end, -3.0) for end in ranges[value])
-            found[value] = (low, high)
-    return found
+    curves: dict[str, Curve] = {}
+    for node in graph.node:
+        curve = hard_swish if _is_gate(node) else silu if node.op_type == "Sigmoid" else None
+        if curve is not None:
+            (value,), (gate,) = node.input, node.output
+            products = [reader for reader in reading[value] if reader.output[0] != gate]
+            if [(p.op_type, {*p.input}) for p in products] == [("Mul", {value, gate})]:
+                curves[value] = curve
+    return curves
+
+
+def silu(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x / (1 + exp(-x)), in a form that does not overflow."""
+    return x / 2 * (1 + np.tanh(x / 2))
+
+
+def hard_swish(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """x·clip(x / 6 + 1/2, 0, 1)."""
+    return x * np.clip(x / 6 + 0.5, 0, 1)
 
 
 def close_hard_swishes(graph: Any) -> None:

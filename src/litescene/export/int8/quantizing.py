@@ -32,7 +32,7 @@ from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
 from litescene.export.graph import is_quantized
 from litescene.export.int8.calibration import extremes, of_least_error
-from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes, without_closed_gates
+from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes, swished
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import Range, shared_ranges
 from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
@@ -186,8 +186,8 @@ def _ranges(
         report(next(passes), len(pictures) + len(some))
 
     found = extremes(file, OPERATORS, _Calibration(bundle, pictures, tell))
-    found = without_closed_gates(graph, found)
-    found = of_least_error(file, found, _Calibration(bundle, some, tell).inputs)
+    inputs = _Calibration(bundle, some, tell).inputs
+    found = of_least_error(file, found, swished(graph), inputs)
     return shared_ranges(graph, found)
 
 
