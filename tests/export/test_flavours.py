@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -303,3 +304,17 @@ def test_rules_name_what_old_converters_misread() -> None:
     newer.graph.node[0].CopyFrom(gelu)
     with pytest.raises(BundleError, match="written in ONNX's set 11"):
         lowered(newer)
+
+
+def test_mnns_converter_installs_nothing_and_calls_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its command line fetches a package of its maker's by pip, and reports every conversion."""
+    called = tmp_path / "called"
+    fake = tmp_path / "bin" / "pip"
+    fake.parent.mkdir()
+    fake.write_text(f"#!/bin/sh\ntouch {called}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
+    convert(find("yolov5_lite_e"), "mnn", tmp_path / "out", SIZE)
+    assert not called.exists()

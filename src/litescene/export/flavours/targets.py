@@ -134,11 +134,16 @@ def _load_ncnn(folder: Path, name: str, model: Graph) -> Run:
     return run
 
 
+_CONVERT_TO_MNN = "import sys, _tools; _tools.mnnconvert(sys.argv)"
+"""MNN's converter without its command line, which installs a package by pip and reports every
+conversion, with the machine's name, to MNN's maker."""
+
+
 def _write_mnn(model: Graph, folder: Path, name: str) -> None:
     with tempfile.TemporaryDirectory() as made:
         (Path(made) / "model.onnx").write_bytes(model.SerializeToString())
         words = ["-f", "ONNX", "--modelFile", "model.onnx", "--MNNModel", "model.mnn"]
-        command = [sys.executable, "-m", "MNN.tools.mnnconvert", *words, "--bizCode", "litescene"]
+        command = [sys.executable, "-c", _CONVERT_TO_MNN, *words, "--bizCode", "litescene"]
         _converted(command, made, "MNN's converter")
         file = Path(made) / "model.mnn"
         if not file.is_file():
