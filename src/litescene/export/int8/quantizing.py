@@ -60,7 +60,7 @@ LEAST_PICTURES = 8
 HELD_OUT = 4
 """Every so-manieth picture is kept from the calibration, for the comparison."""
 COUNTED = 24
-"""Pictures of the calibration whose values are counted, every one of them."""
+"""At least so many pictures of the calibration, if it has them, have all their values counted."""
 
 
 def quantize(
