@@ -160,18 +160,23 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(words)
     torch.set_num_threads(default_threads())
-    results = []
     for name in given.models:
+        results = []
         for size in given.sizes:
             results.append(compare(name, size, given.data, given.pictures, given.rounds))
             show(results[-1])
-    if given.json:
-        machine = provenance() | {"threads": default_threads(), "data": given.data}
-        made = {result["model"] for result in results}
-        kept = json.loads(given.json.read_text("utf-8"))["results"] if given.json.exists() else []
-        others = [result for result in kept if result["model"] not in made]
-        record = {"results": others + [result | {"machine": machine} for result in results]}
-        write_atomic(given.json, json.dumps(record, indent=1) + "\n")
+        if given.json:
+            record(given.json, results, given.data)
+
+
+def record(file: Path, results: list[dict[str, Any]], data: str) -> None:
+    """Write one network's results in the place of those that the file has of it."""
+    machine = provenance() | {"threads": default_threads(), "data": data}
+    made = {result["model"] for result in results}
+    kept = json.loads(file.read_text("utf-8"))["results"] if file.exists() else []
+    others = [result for result in kept if result["model"] not in made]
+    whole = {"results": others + [result | {"machine": machine} for result in results]}
+    write_atomic(file, json.dumps(whole, indent=1) + "\n")
 
 
 if __name__ == "__main__":

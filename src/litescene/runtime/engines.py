@@ -40,6 +40,7 @@ from litescene.core.provenance import processor
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.cache import cache_folder, prune
+from litescene.runtime.quiet import openvino
 
 ENGINES = ("openvino", "openvino-f32", "openvino-bf16", "onnxruntime")
 KEPT_SHAPES = 4
@@ -75,9 +76,7 @@ def installed(package: str) -> bool:
 @functools.cache
 def has_bf16() -> bool:
     """Whether OpenVINO computes in bf16 on this processor."""
-    from openvino import Core
-
-    return "BF16" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def check_engine(name: str) -> None:
@@ -218,9 +217,7 @@ class _Networks:
     """The compiled forms of one bundle, for the shapes used last."""
 
     def __init__(self, bundle: Bundle, threads: int, precision: str, store: bool) -> None:
-        from openvino import Core
-
-        self._core = Core()
+        self._core = openvino().Core()
         self.name = f"openvino-{precision}"
         self._bundle, self._store = bundle, store
         self._settings = {

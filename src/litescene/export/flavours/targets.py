@@ -19,6 +19,7 @@ from litescene.core import BundleError
 from litescene.export.flavours.opset11 import broken_rules, lowered
 from litescene.export.flavours.plain_graph import INPUT, Graph
 from litescene.media.atomic import write_atomic
+from litescene.runtime.quiet import openvino
 
 Planes = NDArray[np.float32]
 Run = Callable[[Planes], list[Planes]]
@@ -75,23 +76,19 @@ def _write_tengine(model: Graph, folder: Path, name: str) -> None:
 
 
 def _write_openvino(model: Graph, folder: Path, name: str) -> None:
-    import openvino
-
     with tempfile.TemporaryDirectory() as made:
         file = Path(made) / "model.onnx"
         file.write_bytes(model.SerializeToString())
-        converted = openvino.convert_model(file)
-        openvino.save_model(converted, Path(made) / f"{name}.xml", compress_to_fp16=False)
+        converted = openvino().convert_model(file)
+        openvino().save_model(converted, Path(made) / f"{name}.xml", compress_to_fp16=False)
         for ending in (".bin", ".xml"):
             write_atomic(folder / f"{name}{ending}", (Path(made) / f"{name}{ending}").read_bytes())
 
 
 def _load_openvino(folder: Path, name: str, model: Graph) -> Run:
-    import openvino
-
     del model
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(folder / f"{name}.xml", "CPU", exact)
+    compiled = openvino().Core().compile_model(folder / f"{name}.xml", "CPU", exact)
 
     def run(x: Planes) -> list[Planes]:
         found = compiled(x)

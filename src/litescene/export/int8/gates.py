@@ -9,7 +9,7 @@ integers. None has one for a hard sigmoid: it would take floats there and back.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +37,34 @@ def open_hard_swishes(graph: Any) -> None:
     set_nodes(graph, nodes)
 
 
+class Swish(NamedTuple):
+    """The two nodes of a SiLU or a hard swish, and which of the two it is."""
+
+    gate: Any
+    product: Any
+    curve: Curve
+
+
+def swishes(graph: Any) -> list[Swish]:
+    """The products of a value and its own gate."""
+    made = makers(graph)
+    found = []
+    for product in (node for node in graph.node if node.op_type == "Mul"):
+        for value, other in (product.input, product.input[::-1]):
+            gate = made.get(other)
+            if gate is not None and gate.input[:1] == [value] and (curve := _curve(gate)):
+                found.append(Swish(gate, product, curve))
+    return found
+
+
 def swished(graph: Any) -> dict[str, Curve]:
     """The tensors of which only a SiLU or a hard swish is used, and which of the two."""
     reading = readers(graph)
     curves: dict[str, Curve] = {}
-    for node in graph.node:
-        curve = hard_swish if _is_gate(node) else silu if node.op_type == "Sigmoid" else None
-        if curve is not None:
-            (value,), (gate,) = node.input, node.output
-            products = [reader for reader in reading[value] if reader.output[0] != gate]
-            if [(p.op_type, {*p.input}) for p in products] == [("Mul", {value, gate})]:
-                curves[value] = curve
+    for gate, product, curve in swishes(graph):
+        (value,) = gate.input
+        if {node.output[0] for node in reading[value]} == {gate.output[0], product.output[0]}:
+            curves[value] = curve
     return curves
 
 
@@ -70,6 +87,7 @@ def close_hard_swishes(graph: Any) -> None:
 
     """
     known, made, reading = constants(graph), makers(graph), readers(graph)
+    left = {s.product.output[0]: s.gate for s in swishes(graph) if s.curve is hard_swish}
     nodes, scales = list(graph.node), {}
     for place, node in enumerate(nodes):
         if _is_gate(node):
@@ -77,8 +95,9 @@ def close_hard_swishes(graph: Any) -> None:
             if _between_integers(before, behind, known):
                 nodes[place] = helper.make_node("Add", [*node.input, _THREE], node.output)
                 scales[behind[0].output[0]] = known[behind[0].input[1]] * np.float32(6)
-        elif _is_hard_swish(node, made):
-            nodes[place] = helper.make_node("HardSwish", node.input[:1], node.output)
+        elif node.output[0] in left:
+            value = left[node.output[0]].input
+            nodes[place] = helper.make_node("HardSwish", value, node.output)
     for node in nodes:
         if node.output[0] in scales:
             replace_input(graph, node, 1, scales[node.output[0]])
@@ -95,17 +114,16 @@ def _between_integers(before: Any, behind: list[Any], known: Mapping[str, NDArra
     return bool(zero == 0 and 255 * scale <= 1 + 1e-6)
 
 
+def _curve(gate: Any) -> Curve | None:
+    """What a value times this function of it is."""
+    return hard_swish if _is_gate(gate) else silu if gate.op_type == "Sigmoid" else None
+
+
 def _is_gate(node: Any) -> bool:
     """Whether a node is a hard sigmoid with the slope that a hard swish has."""
     found = {attribute.name: attribute.f for attribute in node.attribute}
     slope, offset = found.get("alpha", 0.2), found.get("beta", 0.5)
     return node.op_type == "HardSigmoid" and (slope, offset) == (float(np.float32(1 / 6)), 0.5)
-
-
-def _is_hard_swish(node: Any, made: Mapping[str, Any]) -> bool:
-    """Whether a node is the product of a value and its hard sigmoid."""
-    gate = made.get(node.input[1]) if node.op_type == "Mul" else None
-    return gate is not None and _is_gate(gate) and gate.input[0] == node.input[0]
 
 
 def _three(graph: Any) -> list[Any]:

@@ -32,13 +32,13 @@ from litescene.core import BundleError, Image, InputError
 from litescene.core.contract import TaskName
 from litescene.export.graph import is_quantized
 from litescene.export.int8.calibration import extremes, of_least_error
-from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes, swished
+from litescene.export.int8.gates import close_hard_swishes, open_hard_swishes, swished, swishes
 from litescene.export.int8.moving import move_integers
 from litescene.export.int8.ranges import Range, shared_ranges
 from litescene.export.int8.stem import pool_before_rectifying, scale_weights, stem
 from litescene.export.int8.weights import weight_ranges
 from litescene.export.int8.widening import widen
-from litescene.export.nodes import makers, set_nodes
+from litescene.export.nodes import set_nodes
 from litescene.export.parity import agreement, as_seen, bf16_agreement, exact_engines
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle, write_metadata
@@ -55,7 +55,7 @@ Sigmoids and products do so in a SiLU, x·sigmoid(x), or a hard swish; alone, as
 them, they stay floating point, and so do softmaxes.
 """
 Report = Callable[[int, int], None]
-_GATES = ("Sigmoid", "HardSigmoid")
+_OF_SWISHES = ("Sigmoid", "HardSigmoid", "Mul")
 LEAST_PICTURES = 8
 HELD_OUT = 4
 """Every so-manieth picture is kept from the calibration, for the comparison."""
@@ -210,21 +210,9 @@ def _kept_floating(graph: Any, task: TaskName) -> list[str]:
     kept = [*stem(graph)]
     if task == "detection":
         kept += [n for n in graph.node if n.op_type == "Conv" and n.output[0] in outputs]
-    swishes = _swishes(graph)
-    alone = [n for n in graph.node if n.op_type in (*_GATES, "Mul") and n.name not in swishes]
+    together = {node.name for swish in swishes(graph) for node in (swish.gate, swish.product)}
+    alone = [n for n in graph.node if n.op_type in _OF_SWISHES and n.name not in together]
     return [node.name for node in [*kept, *alone]]
-
-
-def _swishes(graph: Any) -> set[str]:
-    """Names of the nodes that make up a SiLU or a hard swish."""
-    made = makers(graph)
-    found = set()
-    for product in (node for node in graph.node if node.op_type == "Mul"):
-        for value, gate in (product.input, product.input[::-1]):
-            sigmoid = made.get(gate)
-            if sigmoid is not None and sigmoid.op_type in _GATES and sigmoid.input[0] == value:
-                found |= {product.name, sigmoid.name}
-    return found
 
 
 def _refuse_quantized(model: Any) -> None:
