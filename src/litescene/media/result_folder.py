@@ -18,62 +18,97 @@ _UNFINISHED = re.compile(r"\..+\.\d+-\d+\.part")
 """Files of `media.atomic` that a killed process left."""
 
 
+LINES = {
+    "run": ("frames.jsonl", "frames.jsonl.part"),
+    "segment": ("labels.jsonl",),
+    "detect": ("detections.jsonl",),
+}
+"""The JSON lines, each with the `name` of its frame, with which a job begins its folder.
+
+By them the results of an earlier job are told from files of the user's that are called alike.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ResultFiles:
-    """What a job writes into its folder, beside `overlay.mp4` and `summary.json`.
+    """What a job writes into its folder beside its `LINES`, `overlay.mp4` and `summary.json`.
 
-    `lines` are files of JSON lines whose `name` is that of the frame's picture in `labels/`; a
-    job without any writes no label pictures. `numbered` matches further names in the folder.
+    With `labels`, the name of a line is also that of a picture in `labels/`. `numbered` matches
+    further names in the folder.
     """
 
     job: str
     fixed: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
+    labels: bool = False
     numbered: re.Pattern[str] | None = None
 
 
 def prepare_folder(out: Path, files: ResultFiles, source: Path | None = None) -> None:
-    """Make `out`, with `labels/` where the job has lines, without results of an earlier job.
+    """Make `out`, with `labels/` where the job has some, without results of an earlier job.
 
-    Label pictures are removed when the lines of the earlier job name them; label pictures that
-    it did not write may be somebody's work, and are an `OutputError`, as is a `source` (file,
-    folder or glob) that is itself a result in `out`.
+    What is called like a result but was not written by a job, because no lines of one are beside
+    it or, for a label picture, in lines of which none names it, may be somebody's work, and is an
+    `OutputError`, as is a `source` (file, folder or glob) that is itself a result in `out`.
     """
-    labels = out / LABELS
     if source is not None and _is_result(source.resolve(), out.resolve()):
         raise OutputError(
             f"the source {source} is a result in {out}, which a {files.job} there replaces; "
             "choose another folder for the results"
         )
     try:
-        (labels if files.lines else out).mkdir(parents=True, exist_ok=True)
-        earlier = [out / name for name in files.lines if (out / name).is_file()]
-        if files.lines and not earlier and next(labels.glob("*.png"), None) is not None:
-            raise OutputError(
-                f"the folder {labels} holds pictures that no {files.job} wrote; choose another "
-                "folder for the results"
-            )
-        for name in {name for lines in earlier for name in _names(lines)}:
-            (labels / f"{name}.png").unlink(missing_ok=True)
-        for path in _known(out, files):
-            path.unlink(missing_ok=True)
+        (out / LABELS if files.labels else out).mkdir(parents=True, exist_ok=True)
+        earlier = [p for p in _lines(out, files.job) if p.is_file() and _is_of_a_job(p)]
+        _refuse_foreign(out, files, earlier)
+        for name in {name for lines in earlier for name in _names(lines) if files.labels}:
+            (out / LABELS / f"{name}.png").unlink(missing_ok=True)
+        for path in [*_unfinished(out, files), *_shared(out), *_own(out, files), *earlier]:
+            path.unlink(missing_ok=True)  # the lines last: until then they vouch for the others
     except OSError as error:
         raise output_error(out, error) from error
+
+
+def _refuse_foreign(out: Path, files: ResultFiles, earlier: list[Path]) -> None:
+    """Raise `OutputError` for what would be replaced but is not known to be a job's."""
+    jobs = [p for job in LINES for p in _lines(out, job) if p.is_file() and _is_of_a_job(p)]
+    foreign = [p for p in _lines(out, files.job) if p.exists() and p not in earlier]
+    foreign += [] if jobs else [p for p in _shared(out) if p.exists()]
+    foreign += [] if earlier else [p for p in _own(out, files) if p.exists()]
+    if files.labels and not earlier:
+        foreign += sorted((out / LABELS).glob("*.png"))
+    if foreign:
+        raise OutputError(
+            f"{foreign[0]} is there, and no {files.job} wrote it; choose another folder for the "
+            "results"
+        )
 
 
 def _is_result(source: Path, out: Path) -> bool:
     return source == out / OVERLAY or out / LABELS in (source, *source.parents)
 
 
-def _known(out: Path, files: ResultFiles) -> Iterator[Path]:
-    fixed = [out / name for name in (OVERLAY, f"{OVERLAY}.part", SUMMARY, *files.fixed)]
-    yield from (*fixed, *(out / name for name in files.lines))
-    folders = {out, *(path.parent for path in fixed), *([out / LABELS] if files.lines else [])}
-    for folder in folders:
-        if folder.is_dir():
-            yield from [p for p in folder.iterdir() if _UNFINISHED.fullmatch(p.name)]
-    if files.numbered is not None:
-        yield from [p for p in out.iterdir() if files.numbered.fullmatch(p.name)]
+def _lines(out: Path, job: str) -> list[Path]:
+    return [out / name for name in LINES[job]]
+
+
+def _shared(out: Path) -> list[Path]:
+    return [out / name for name in (OVERLAY, f"{OVERLAY}.part", SUMMARY)]
+
+
+def _own(out: Path, files: ResultFiles) -> list[Path]:
+    numbered = files.numbered
+    found = [p for p in out.iterdir() if numbered is not None and numbered.fullmatch(p.name)]
+    return [*(out / name for name in files.fixed), *found]
+
+
+def _unfinished(out: Path, files: ResultFiles) -> list[Path]:
+    folders = {out, *(path.parent for path in _own(out, files)), out / LABELS}
+    inside = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    return [path for path in inside if _UNFINISHED.fullmatch(path.name)]
+
+
+def _is_of_a_job(lines: Path) -> bool:
+    """Whether lines are a job's: empty, if it was stopped at once, or names of frames."""
+    return lines.stat().st_size == 0 or next(_names(lines), None) is not None
 
 
 def _names(lines: Path) -> Iterator[str]:

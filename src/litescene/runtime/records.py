@@ -16,7 +16,7 @@ from litescene.media.frame_names import FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
 from litescene.media.pictures import encode_png, write_png_labels
-from litescene.media.result_folder import LABELS, OVERLAY, ResultFiles, prepare_folder
+from litescene.media.result_folder import LABELS, LINES, OVERLAY, ResultFiles, prepare_folder
 from litescene.media.video_writer import VideoWriter
 
 
@@ -60,11 +60,11 @@ class Records(ABC):
 class LabelRecords(Records):
     """One index PNG per frame; for a sequence also one line of JSON: index, time and name."""
 
-    kept = ResultFiles("segment", lines=("labels.jsonl",))
+    kept = ResultFiles("segment", labels=True)
 
     def __init__(self, folder: Path, single: str) -> None:
         super().__init__(folder, single)
-        lines = self.kept.lines[0]
+        (lines,) = LINES[self.kept.job]
         self.files = [f"{single}_labels.png"] if single else [f"{LABELS}/", lines]
         self._lines = None if single else JsonLines(folder / lines)
         self._names = FrameNames()
@@ -111,9 +111,7 @@ class BoxRecords(Records):
     `tracked` says whether objects have ids.
     """
 
-    kept = ResultFiles(
-        "detect", fixed=("detections.jsonl", "detections_coco.json", "detections_mot.txt")
-    )
+    kept = ResultFiles("detect", fixed=("detections_coco.json", "detections_mot.txt"))
 
     def __init__(
         self,
@@ -123,7 +121,8 @@ class BoxRecords(Records):
         tracked: bool = False,
     ) -> None:
         super().__init__(folder, single)
-        lines, coco, mot = (f"{single}_{n}" if single else n for n in self.kept.fixed)
+        names = (*LINES[self.kept.job], *self.kept.fixed)
+        lines, coco, mot = (f"{single}_{n}" if single else n for n in names)
         others: dict[BoxFormat, tuple[str, Callable[[Path], BoxFile]]] = {
             BoxFormat.COCO: (coco, CocoFile),
             BoxFormat.MOT: (mot, MotFile),

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from litescene.media import result_folder
-from litescene.media.result_folder import ResultFiles
+from litescene.media.result_folder import LINES, ResultFiles
 
-FRAMES, FRAMES_PART = "frames.jsonl", "frames.jsonl.part"
+FRAMES, FRAMES_PART = LINES["run"]
 MAP_FOLDER = "map"
 
 _FILES = ResultFiles(
@@ -19,7 +19,7 @@ _FILES = ResultFiles(
         "report.html",
         *(f"{MAP_FOLDER}/{name}.txt" for name in ("cameras", "images", "points3D")),
     ),
-    lines=(FRAMES, FRAMES_PART),
+    labels=True,
     numbered=re.compile(r"trajectory_\d+\.txt|map_\d+\.ply"),
 )
 
@@ -27,7 +27,7 @@ _FILES = ResultFiles(
 def prepare_folder(out: Path, source: Path | None = None) -> None:
     """Make `out` with its `labels/`, without any result of an earlier run.
 
-    Label pictures that no run wrote, and a `source` that is itself a result in `out`, are an
-    `OutputError` (see `media.result_folder`).
+    Files that no run wrote but are called like its results, and a `source` that is itself a
+    result in `out`, are an `OutputError` (see `media.result_folder`).
     """
     result_folder.prepare_folder(out, _FILES, source)
