@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -174,6 +175,24 @@ def test_the_video_comes_with_camera_and_truth(
     assert np.abs(depth - frames[3].depth)[near].max() < 0.002 + 1e-6
     assert len(json.loads((folder / "detections.json").read_text())["images"]) == len(frames)
     assert (folder / "imu.csv").read_text().count("\n") == len(street.imu().times) + 1
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder"), [("camvid", "train"), ("yolo", "images/train"), ("yolo", "labels/train")]
+)
+def test_a_drive_replaces_that_of_its_seed_in_a_set_and_no_other(
+    layout: Any, folder: str, street: Street, tmp_path: Path
+) -> None:
+    ending = "txt" if folder.startswith("labels") else "png"
+    longer, other = (
+        tmp_path / folder / f"street{name}.{ending}" for name in ("4_000400", "40_000400")
+    )
+    longer.parent.mkdir(parents=True)
+    longer.touch()
+    other.touch()
+    write_street(street, tmp_path, layout)
+    found = {path.name for path in longer.parent.iterdir()}
+    assert found == {other.name, *(f"street4_{k:06d}.{ending}" for k in range(4))}
 
 
 def test_what_was_written_before_an_interruption_is_valid(street: Street, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ closed, which happens after Ctrl-C and errors too, for the frames that are there
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -100,10 +101,21 @@ def _trajectory(frames: list[tuple[float, NDArray[np.float64]]]) -> Trajectory:
     return Trajectory(times, np.array([p for _, p in frames]).reshape(-1, 4, 4), "metric")
 
 
+def _forget(folder: Path, seed: int) -> None:
+    """Remove frames of an earlier drive, which was longer perhaps, or split elsewhere.
+
+    Drives of other seeds in the folder stay: they make one set together.
+    """
+    for path in folder.glob(f"street{seed}_*"):
+        path.unlink()
+
+
 class _CamVid:
     def __init__(self, street: Street, root: Path) -> None:
         self.root, self.split = root, int(np.ceil(TRAIN_SHARE * len(street)))
         self.seed = street.seed
+        for part in ("train", "val", "trainannot", "valannot"):
+            _forget(root / part, self.seed)
 
     def add(self, frame: StreetFrame) -> None:
         part = "train" if frame.index < self.split else "val"
@@ -176,6 +188,8 @@ class _Yolo:
     def __init__(self, street: Street, root: Path) -> None:
         self.root, self.split = root, int(np.ceil(TRAIN_SHARE * len(street)))
         self.seed, self.camera = street.seed, street.camera
+        for kind, part in itertools.product(("images", "labels"), ("train", "val")):
+            _forget(root / kind / part, self.seed)
 
     def add(self, frame: StreetFrame) -> None:
         part = "train" if frame.index < self.split else "val"
