@@ -167,6 +167,10 @@ def _resumable(folder: Path) -> AbstractContextManager[None]:
 
 def follow(trainer: Trainer, train: Callable[[], None]) -> None:
     """Train to the end; of several processes the first one shows and says what comes of it."""
+    from litescene.training.allocator import keep_freed_memory
+
+    if trainer.fabric.device.type == "cpu":
+        keep_freed_memory()
     if not trainer.is_first:
         train()
         return
