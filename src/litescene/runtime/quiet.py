@@ -24,6 +24,6 @@ def openvino() -> ModuleType:
     try:
         return importlib.import_module("openvino")
     finally:
-        del sys.modules[_REPORTER]
+        sys.modules.pop(_REPORTER, None)  # another thread may have done so
         if before is not None:
             sys.modules[_REPORTER] = before
