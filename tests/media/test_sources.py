@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -54,6 +55,15 @@ def test_frames_of_an_iterable_have_one_size() -> None:
 def test_pictures_of_an_iterable_may_differ_in_size_where_their_reader_says_so() -> None:
     source = open_source([picture(), picture()[:, :32]], any_size=True)
     assert [frame.width for frame in source] == [64, 32]
+
+
+def test_an_empty_name_is_not_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), picture())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SourceError, match="the source is an empty word; expected a video"):
+        open_source("")
 
 
 def test_nothing_to_open_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def sample_pictures(spec: str, count: int) -> list[Image]:
 
     """
     path = Path(spec).expanduser()
-    if path.is_dir() or glob.has_magic(spec) or path.suffix.lower() in PICTURE_SUFFIXES:
+    if (spec and path.is_dir()) or glob.has_magic(spec) or path.suffix.lower() in PICTURE_SUFFIXES:
         return _read(find_pictures(spec), spec, count)
     with open_source(spec) as source:
         wanted = _spread(source.frame_count or count, count)

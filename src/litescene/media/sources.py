@@ -31,6 +31,10 @@ DEFAULT_RATE = 25.0
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|srt)://", re.IGNORECASE)
 _CAMERA = re.compile(r"(?:camera:|/dev/video)?(\d+)")
+_EXPECTED = (
+    "a video, a folder or glob of pictures, a stream such as rtsp://…, or a camera such as "
+    "'camera:0'"
+)
 
 
 class Skipped(NamedTuple):
@@ -177,6 +181,8 @@ def _open_named(spec: str, limit: int | None, rate: float, any_size: bool) -> So
     from litescene.media.picture_source import PictureSource
     from litescene.media.video_source import VideoSource
 
+    if not spec:  # its path would be the current folder's
+        raise SourceError(f"the source is an empty word; expected {_EXPECTED}")
     if _STREAM.match(spec):
         from litescene.media.live_sources import StreamSource
 
@@ -194,7 +200,4 @@ def _open_named(spec: str, limit: int | None, rate: float, any_size: bool) -> So
         return CameraSource(int(camera[1]), limit)
     if glob.has_magic(spec):
         return PictureSource.of_glob(str(path), limit, rate, any_size)
-    raise SourceError(
-        f"there is no file or folder {spec}; expected a video, a folder or glob of pictures, "
-        "a stream such as rtsp://…, or a camera such as 'camera:0'"
-    )
+    raise SourceError(f"there is no file or folder {spec}; expected {_EXPECTED}")
