@@ -2,12 +2,12 @@
 
 `models.md` comes from the registry, the shipped bundles and the result files; a line
 `<!-- generated: NAME -->` in a page is replaced by `verbs` (from the command line itself),
-`results` (from `benchmarks/results/*.json`), `front` (from the record of `litescene bench` there
-and the results of training), `ablation`, `options`, `poolings` and `fidelity` (from those of
-`pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and `pooling_fidelity.py`, a
-section each if it is there), `pooling_speed`, `pooling_speed_avx2`, `sparsity`, `flavours`,
-`detectors`, `detect_speed`, `detect_speed_avx2` and `int8` (likewise) or `imports` (from the tables
-of official names).
+`results` (from `benchmarks/results/*.json`), `front` and `front_avx2` (from records of
+`litescene bench` there and the results of training), `ablation`, `options`, `poolings` and
+`fidelity` (from those of `pp_liteseg_ablation.py`, `segmentation_options.py`, `pooling_TASK.py` and
+`pooling_fidelity.py`, a section each if it is there), `pooling_speed`, `pooling_speed_avx2`,
+`sparsity`, `flavours`, `detectors`, `detect_speed`, `detect_speed_avx2` and `int8` (likewise) or
+`imports` (from the tables of official names).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from speed import pooling_speed
 from flavours import flavours
 
 RESULTS = Path(__file__).parent.parent / "benchmarks" / "results"
-BENCH = "bench_segmentation"
+BENCH, BENCH_AVX2 = "bench_segmentation", "bench_segmentation_avx2"
 ABLATION = "pp_liteseg_ablation"
 OPTIONS = "segmentation_options"
 POOLINGS = [f"pooling_{task}" for task in TASKS]
@@ -58,7 +58,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     parts: dict[str, Callable[[], str]] = {
         "verbs": verbs,
         "results": results,
-        "front": front,
+        "front": lambda: front(BENCH, PICTURE),
+        "front_avx2": lambda: front(BENCH_AVX2),
         "ablation": lambda: ablation(RESULTS / f"{ABLATION}.json"),
         "options": lambda: options(RESULTS / f"{OPTIONS}.json"),
         "poolings": lambda: poolings(RESULTS),
@@ -161,11 +162,13 @@ def results() -> str:
     for name, record in records():
         own = (
             BENCH,
+            BENCH_AVX2,
             ABLATION,
             OPTIONS,
             *POOLINGS,
             FIDELITY,
             SPEED,
+            SPEED_AVX2,
             SPARSITY,
             FLAVOURS,
             DETECTORS,
@@ -177,14 +180,14 @@ def results() -> str:
     return "\n\n".join(parts) or "No measurement is stored in this build."
 
 
-def front() -> str:
-    """Accuracy against latency of all segmentation networks: picture, conditions, table."""
+def front(name: str, picture: Path | None = None) -> str:
+    """Accuracy against latency of all segmentation networks: picture, table, conditions."""
     from litescene.cli.bench import HEAD, row
     from litescene.core.trained import trained_by
     from litescene.runtime.benchmark import Benchmark
     from litescene.runtime.benchmark import front as unbeaten
 
-    file = RESULTS / f"{BENCH}.json"
+    file = RESULTS / f"{name}.json"
     if not file.is_file():
         return "No measurement is stored in this build."
     record, trained = Benchmark.read(file), trained_by()
@@ -193,8 +196,8 @@ def front() -> str:
     rows = [row(entry, trained.get(entry.name), entry.name in best) for entry in ranked]
     conditions = [[f"`{key}`", value] for key, value in flattened(record.conditions)]
     parts = [table(list(HEAD), rows), table(["condition", "value"], conditions)]
-    if (Path(__file__).parent / PICTURE).is_file():
-        parts.insert(0, f"![Accuracy against latency]({PICTURE.as_posix()})")
+    if picture is not None and (Path(__file__).parent / picture).is_file():
+        parts.insert(0, f"![Accuracy against latency]({picture.as_posix()})")
     return "\n\n".join(parts)
 
 
