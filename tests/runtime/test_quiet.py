@@ -12,7 +12,7 @@ from pathlib import Path
 
 class Telemetry:
     def __init__(self, *args, **kwargs):
-        pass
+        self.given = args, kwargs
 
     def __getattr__(self, name):
         if name == "backend":

@@ -57,7 +57,7 @@ def prepare_folder(out: Path, files: ResultFiles, source: Path | None = None) ->
         )
     try:
         (out / LABELS if files.labels else out).mkdir(parents=True, exist_ok=True)
-        earlier = [p for p in _lines(out, files.job) if p.is_file() and _is_of_a_job(p)]
+        earlier = _written_lines(out, files.job)
         _refuse_foreign(out, files, earlier)
         for name in {name for lines in earlier for name in _names(lines) if files.labels}:
             (out / LABELS / f"{name}.png").unlink(missing_ok=True)
@@ -69,12 +69,13 @@ def prepare_folder(out: Path, files: ResultFiles, source: Path | None = None) ->
 
 def _refuse_foreign(out: Path, files: ResultFiles, earlier: list[Path]) -> None:
     """Raise `OutputError` for what would be replaced but is not known to be a job's."""
-    jobs = [p for job in LINES for p in _lines(out, job) if p.is_file() and _is_of_a_job(p)]
-    foreign = [p for p in _lines(out, files.job) if p.exists() and p not in earlier]
-    foreign += [] if jobs else [p for p in _shared(out) if p.exists()]
-    foreign += [] if earlier else [p for p in _own(out, files) if p.exists()]
-    if files.labels and not earlier:
-        foreign += sorted((out / LABELS).glob("*.png"))
+    lines = [out / name for name in LINES[files.job]]
+    foreign = [p for p in lines if p.exists() and p not in earlier]
+    if not any(_written_lines(out, job) for job in LINES):
+        foreign += [p for p in _shared(out) if p.exists()]
+    if not earlier:
+        foreign += [p for p in _own(out, files) if p.exists()]
+        foreign += sorted((out / LABELS).glob("*.png")) if files.labels else []
     if foreign:
         raise OutputError(
             f"{foreign[0]} is there, and no {files.job} wrote it; choose another folder for the "
@@ -84,10 +85,6 @@ def _refuse_foreign(out: Path, files: ResultFiles, earlier: list[Path]) -> None:
 
 def _is_result(source: Path, out: Path) -> bool:
     return source == out / OVERLAY or out / LABELS in (source, *source.parents)
-
-
-def _lines(out: Path, job: str) -> list[Path]:
-    return [out / name for name in LINES[job]]
 
 
 def _shared(out: Path) -> list[Path]:
@@ -106,9 +103,10 @@ def _unfinished(out: Path, files: ResultFiles) -> list[Path]:
     return [path for path in inside if _UNFINISHED.fullmatch(path.name)]
 
 
-def _is_of_a_job(lines: Path) -> bool:
-    """Whether lines are a job's: empty, if it was stopped at once, or names of frames."""
-    return lines.stat().st_size == 0 or next(_names(lines), None) is not None
+def _written_lines(out: Path, job: str) -> list[Path]:
+    """Lines that a job wrote: empty, if it was stopped at once, or with names of frames."""
+    found = [path for name in LINES[job] if (path := out / name).is_file()]
+    return [p for p in found if p.stat().st_size == 0 or next(_names(p), None) is not None]
 
 
 def _names(lines: Path) -> Iterator[str]:
