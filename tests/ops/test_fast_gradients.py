@@ -7,7 +7,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from litescene.ops import DepthwiseConv2d, DilatedConv2d, PReLU, depthwise_conv2d, prelu
+from litescene.ops import (
+    DepthwiseConv2d,
+    DilatedConv2d,
+    PReLU,
+    depthwise_conv2d,
+    dilated,
+    dilated_conv2d,
+    prelu,
+)
 
 CASES = [  # kernel, stride, padding, dilation
     ((3, 3), (2, 2), (1, 1), (1, 1)),
@@ -223,3 +231,83 @@ def test_dilated_convolutions_equal_torchs_in_float64() -> None:
     layer = DilatedConv2d(20, 6, (3, 1), 1, (2, 0), (2, 1)).double()
     theirs = F.conv2d(x, layer.weight, layer.bias, 1, (2, 0), (2, 1))
     same_gradients(layer(x), theirs, x, layer.weight, layer.bias)
+
+
+@pytest.fixture
+def of_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the kernel for AVX2 be used whatever the processor."""
+    monkeypatch.setattr(dilated, "_CAPABILITY", "AVX2")
+
+
+def float32_like(*shape: int) -> Tensor:
+    return torch.randn(shape).contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.usefixtures("of_avx2")
+@pytest.mark.parametrize(
+    "case", [*CASES, ((1, 1), (1, 1), (0, 0), (1, 1)), ((3, 1), (1, 1), (16, 0), (16, 1))]
+)
+@pytest.mark.parametrize("channels", [(40, 40), (16, 6), (6, 16), (15, 45), (25, 131), (20, 5)])
+@pytest.mark.parametrize("sums", [0, 20_000, 2**21])  # in one part, in some, in all
+def test_weight_gradients_in_float32_are_those_of_float64_rounded(
+    case: tuple[tuple[int, int], ...],
+    channels: tuple[int, int],
+    sums: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kernel, *how = case
+    monkeypatch.setattr(dilated, "_SUMS", sums)
+    x, w = float32_like(3, channels[0], 11, 23), float32_like(*channels[::-1], *kernel)
+    inputs = [t.requires_grad_() for t in (x, w, torch.randn(channels[1]))]
+    exact = [t.detach().double().requires_grad_() for t in inputs]
+    ours, theirs = dilated_conv2d(*inputs, *how), F.conv2d(*exact, *how)
+    g = torch.randn(ours.shape)  # in the other memory format, as a gradient may be
+    for one, other in zip(
+        (ours, *torch.autograd.grad(ours, inputs, g)),
+        (theirs, *torch.autograd.grad(theirs, exact, g.double())),
+        strict=True,
+    ):
+        torch.testing.assert_close(one.double(), other, rtol=2**-15, atol=2**-13)
+
+
+@pytest.mark.usefixtures("of_avx2")
+def test_weight_gradients_in_float32_do_not_depend_on_threads() -> None:
+    x, w = float32_like(4, 40, 21, 33), float32_like(20, 40, 3, 3).requires_grad_()
+    g = float32_like(4, 20, 21, 33)
+    found = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            y = dilated_conv2d(x, w, None, (1, 1), (1, 1))
+            found.append(torch.autograd.grad(y, w, g)[0])
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize(("capability", "calls"), [("AVX2", 1), ("AVX512", 0)])
+def test_the_kernel_is_used_for_avx2_alone(
+    capability: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dilated, "_CAPABILITY", capability)
+    seen, by_kernel = [], dilated._by_kernel
+    monkeypatch.setattr(dilated, "_by_kernel", lambda *g: seen.append(g) or by_kernel(*g))
+    layer = DilatedConv2d(16, 16, 3)
+    layer(float32_like(1, 16, 5, 5)).sum().backward()
+    assert len(seen) == calls
+
+
+@pytest.mark.usefixtures("of_avx2")
+def test_weight_gradients_in_float32_have_gradients_themselves() -> None:
+    x, w = float32_like(2, 16, 6, 7).requires_grad_(), float32_like(16, 16, 3, 3).requires_grad_()
+    exact = [t.detach().double().requires_grad_() for t in (x, w)]
+    twice = []
+    for y, inputs in (
+        (dilated_conv2d(x, w), [x, w]),
+        (F.conv2d(*exact), exact),
+    ):
+        once = torch.autograd.grad(y.square().sum(), inputs[1], create_graph=True)[0]
+        twice.append(torch.autograd.grad(once.square().sum(), inputs[0])[0].double())
+    torch.testing.assert_close(*twice, rtol=1e-4, atol=1e-3 * float(twice[1].abs().max()))

@@ -108,7 +108,7 @@ class ConvPoolDown(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels - in_channels, 3, 2, 1, bias=bias)
+        self.conv = DilatedConv2d(in_channels, out_channels - in_channels, 3, 2, 1, bias=bias)
         # The last, incomplete 2×2 window of an odd side counts, as the convolution's does.
         self.pool = nn.MaxPool2d(pool, 2, (pool - 1) // 2, ceil_mode=pool % 2 == 0)
         self.norm = NormAct(out_channels, activation, eps=eps)

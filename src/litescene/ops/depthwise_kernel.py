@@ -23,7 +23,7 @@ _FAST: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": {"contract"}}
 
 
 @njit(inline="always")
-def _span(offset, stride, length, count):  # type: ignore[no-untyped-def]
+def span(offset, stride, length, count):  # type: ignore[no-untyped-def]
     """The o below count, from first to before last, whose o·stride + offset is in the length."""
     first = max(0, (stride - 1 - offset) // stride)
     last = min(count, (length - 1 - offset) // stride + 1)
@@ -69,7 +69,7 @@ def weight_gradient(x, g, sums, shape, how, low, high):  # type: ignore[no-untyp
                 line = (picture * height + iy) * width
                 for j in range(wide):
                     shift = j * dx - left
-                    first, last = _span(shift, across, width, columns)
+                    first, last = span(shift, across, width, columns)
                     _multiply(
                         sums[part], (i * wide + j) * size, size,
                         x, (line + first * across + shift) * channels, across * channels,

@@ -67,7 +67,7 @@ class ESP(nn.Module):
         first, *others = dilations[:out_channels]
         width = out_channels // (1 + len(others))
         kernel = 1 if stride == 1 else 3
-        self.reduce = nn.Conv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
+        self.reduce = DilatedConv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
         self.branches = nn.ModuleList([branch(width, out_channels - width * len(others), first)])
         self.branches.extend(branch(width, width, dilation) for dilation in others)
         self.sums, self.residual = sums, residual
