@@ -195,10 +195,10 @@ SURFACE: dict[str, set[str]] = {
     },
     "litescene.ops": {
         "DepthwiseConv2d",
-        "DilatedConv2d",
+        "DenseConv2d",
         "PReLU",
         "depthwise_conv2d",
-        "dilated_conv2d",
+        "dense_conv2d",
         "prelu",
         "warp",
     },

@@ -1,4 +1,4 @@
-"""Depthwise and dilated convolutions and PReLU against PyTorch's own, in float64 and in use."""
+"""Depthwise and dense convolutions and PReLU against PyTorch's own, in float64 and in use."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from litescene.ops import (
+    DenseConv2d,
     DepthwiseConv2d,
-    DilatedConv2d,
     PReLU,
+    dense,
+    dense_conv2d,
     depthwise_conv2d,
-    dilated,
-    dilated_conv2d,
     prelu,
 )
 
@@ -210,7 +210,7 @@ def test_gradients_of_dilated_convolutions_are_right_in_bf16(
     That of the input is left to PyTorch, which without bf16 instructions rounds partial sums.
     """
     x = torch.randn(4, channels, 12, 14).bfloat16().contiguous(memory_format=torch.channels_last)
-    layer = DilatedConv2d(channels, 24, 3, 1, dilation, dilation).bfloat16()
+    layer = DenseConv2d(channels, 24, 3, 1, dilation, dilation).bfloat16()
     inputs = [x.requires_grad_(), layer.weight, layer.bias]
     ours = layer(x)
     g = torch.randn_like(ours)
@@ -226,9 +226,9 @@ def test_gradients_of_dilated_convolutions_are_right_in_bf16(
         assert float(difference / other.detach().abs().max()) < bound
 
 
-def test_dilated_convolutions_equal_torchs_in_float64() -> None:
+def test_dense_convolutions_equal_torchs_in_float64() -> None:
     x = torch.randn(2, 20, 11, 13, dtype=torch.float64, requires_grad=True)
-    layer = DilatedConv2d(20, 6, (3, 1), 1, (2, 0), (2, 1)).double()
+    layer = DenseConv2d(20, 6, (3, 1), 1, (2, 0), (2, 1)).double()
     theirs = F.conv2d(x, layer.weight, layer.bias, 1, (2, 0), (2, 1))
     same_gradients(layer(x), theirs, x, layer.weight, layer.bias)
 
@@ -236,7 +236,7 @@ def test_dilated_convolutions_equal_torchs_in_float64() -> None:
 @pytest.fixture
 def of_avx2(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the kernel for AVX2 be used whatever the processor."""
-    monkeypatch.setattr(dilated, "_CAPABILITY", "AVX2")
+    monkeypatch.setattr(dense, "_CAPABILITY", "AVX2")
 
 
 def float32_like(*shape: int) -> Tensor:
@@ -256,11 +256,11 @@ def test_weight_gradients_in_float32_are_those_of_float64_rounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kernel, *how = case
-    monkeypatch.setattr(dilated, "_SUMS", sums)
+    monkeypatch.setattr(dense, "_SUMS", sums)
     x, w = float32_like(3, channels[0], 11, 23), float32_like(*channels[::-1], *kernel)
     inputs = [t.requires_grad_() for t in (x, w, torch.randn(channels[1]))]
     exact = [t.detach().double().requires_grad_() for t in inputs]
-    ours, theirs = dilated_conv2d(*inputs, *how), F.conv2d(*exact, *how)
+    ours, theirs = dense_conv2d(*inputs, *how), F.conv2d(*exact, *how)
     g = torch.randn(ours.shape)  # in the other memory format, as a gradient may be
     for one, other in zip(
         (ours, *torch.autograd.grad(ours, inputs, g)),
@@ -279,7 +279,7 @@ def test_weight_gradients_in_float32_do_not_depend_on_threads() -> None:
     try:
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            y = dilated_conv2d(x, w, None, (1, 1), (1, 1))
+            y = dense_conv2d(x, w, None, (1, 1), (1, 1))
             found.append(torch.autograd.grad(y, w, g)[0])
     finally:
         torch.set_num_threads(before)
@@ -291,10 +291,10 @@ def test_weight_gradients_in_float32_do_not_depend_on_threads() -> None:
 def test_the_kernel_is_used_for_avx2_alone(
     capability: str, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dilated, "_CAPABILITY", capability)
-    seen, by_kernel = [], dilated._by_kernel
-    monkeypatch.setattr(dilated, "_by_kernel", lambda *g: seen.append(g) or by_kernel(*g))
-    layer = DilatedConv2d(16, 16, 3)
+    monkeypatch.setattr(dense, "_CAPABILITY", capability)
+    seen, by_kernel = [], dense._by_kernel
+    monkeypatch.setattr(dense, "_by_kernel", lambda *g: seen.append(g) or by_kernel(*g))
+    layer = DenseConv2d(16, 16, 3)
     layer(float32_like(1, 16, 5, 5)).sum().backward()
     assert len(seen) == calls
 
@@ -305,7 +305,7 @@ def test_weight_gradients_in_float32_have_gradients_themselves() -> None:
     exact = [t.detach().double().requires_grad_() for t in (x, w)]
     twice = []
     for y, inputs in (
-        (dilated_conv2d(x, w), [x, w]),
+        (dense_conv2d(x, w), [x, w]),
         (F.conv2d(*exact), exact),
     ):
         once = torch.autograd.grad(y.square().sum(), inputs[1], create_graph=True)[0]

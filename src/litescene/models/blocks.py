@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from litescene.ops import DepthwiseConv2d, DilatedConv2d, PReLU
+from litescene.ops import DenseConv2d, DepthwiseConv2d, PReLU
 
 Back = Callable[[Tensor], Tensor]
 """Brings a map of a pooling's output size back to its input's size."""
@@ -68,7 +68,7 @@ class ConvNormAct(nn.Sequential):
         if groups == in_channels == out_channels:
             conv = DepthwiseConv2d(in_channels, sides, stride, around, steps, bias=bias)
         elif groups == 1:
-            conv = DilatedConv2d(in_channels, out_channels, sides, stride, around, steps, bias=bias)
+            conv = DenseConv2d(in_channels, out_channels, sides, stride, around, steps, bias=bias)
         else:
             conv = nn.Conv2d(in_channels, out_channels, sides, stride, around, steps, groups, bias)
         layers: list[nn.Module] = [
@@ -108,7 +108,7 @@ class ConvPoolDown(nn.Module):
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        self.conv = DilatedConv2d(in_channels, out_channels - in_channels, 3, 2, 1, bias=bias)
+        self.conv = DenseConv2d(in_channels, out_channels - in_channels, 3, 2, 1, bias=bias)
         # The last, incomplete 2×2 window of an odd side counts, as the convolution's does.
         self.pool = nn.MaxPool2d(pool, 2, (pool - 1) // 2, ceil_mode=pool % 2 == 0)
         self.norm = NormAct(out_channels, activation, eps=eps)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+WIDTH = 16
+"""Numbers that a kernel computes side by side."""
 KERNEL_TYPES = (torch.bfloat16, torch.float32)
 """What `as_flat` takes."""
 

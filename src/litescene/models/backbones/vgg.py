@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from litescene.models.backbones.maps import StageMaps, StageWidths
 from litescene.models.blocks import ConvNormAct
-from litescene.ops import DilatedConv2d
+from litescene.ops import DenseConv2d
 
 Layer = Callable[[int, int, int], nn.Module]
 """Makes a 3×3 convolution with its norm and activation: input and output channels, stride."""
@@ -42,7 +42,7 @@ def conv_relu(
     Begins with He's weights: without norms, PyTorch's own make the last maps vanish.
     """
     padding = kernel // 2 * dilation
-    conv = DilatedConv2d(in_channels, out_channels, kernel, 1, padding, dilation)
+    conv = DenseConv2d(in_channels, out_channels, kernel, 1, padding, dilation)
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
     return nn.Sequential(conv, nn.ReLU())

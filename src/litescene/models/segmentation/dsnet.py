@@ -39,7 +39,7 @@ from litescene.models.blocks import (
 )
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import DilatedConv2d
+from litescene.ops import DenseConv2d
 
 SHUFFLED_GROUPS = 4
 
@@ -85,7 +85,7 @@ def conv(
     """Convolution, norm, activation."""
     padding = kernel // 2 * dilation
     return normed(
-        DilatedConv2d(in_channels, out_channels, kernel, 1, padding, dilation, bias=False),
+        DenseConv2d(in_channels, out_channels, kernel, 1, padding, dilation, bias=False),
         activation,
     )
 

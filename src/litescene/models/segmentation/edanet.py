@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, ConvPoolDown
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import DilatedConv2d
+from litescene.ops import DenseConv2d
 
 GROWTH = 40
 
@@ -46,7 +46,7 @@ class DenseBlock(nn.Module):
     @staticmethod
     def _pair(dilation: int) -> tuple[nn.Module, nn.Module]:
         return (
-            DilatedConv2d(GROWTH, GROWTH, (3, 1), 1, (dilation, 0), (dilation, 1)),
+            DenseConv2d(GROWTH, GROWTH, (3, 1), 1, (dilation, 0), (dilation, 1)),
             ConvNormAct(GROWTH, GROWTH, (1, 3), dilation=dilation, bias=True),
         )
 

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvPoolDown, doubling
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import DilatedConv2d
+from litescene.ops import DenseConv2d
 
 EPS = 1e-3
 
@@ -49,9 +49,9 @@ class FactorisedResidual(nn.Module):
     @staticmethod
     def _pair(channels: int, dilation: int) -> tuple[nn.Module, ...]:
         return (
-            DilatedConv2d(channels, channels, (3, 1), 1, (dilation, 0), (dilation, 1)),
+            DenseConv2d(channels, channels, (3, 1), 1, (dilation, 0), (dilation, 1)),
             nn.ReLU(),
-            DilatedConv2d(channels, channels, (1, 3), 1, (0, dilation), (1, dilation)),
+            DenseConv2d(channels, channels, (1, 3), 1, (0, dilation), (1, dilation)),
             nn.BatchNorm2d(channels, eps=EPS),
         )
 

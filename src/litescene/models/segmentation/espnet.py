@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct, crop_to
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import DilatedConv2d, PReLU
+from litescene.ops import DenseConv2d, PReLU
 
 EPS = 1e-3
 Skip = Literal["stem", "mix"]
@@ -41,7 +41,7 @@ Unit = Callable[[int, int, int, bool], nn.Module]
 
 def dilated(in_channels: int, out_channels: int, dilation: int) -> nn.Module:
     """The branch of ESP: a dilated 3×3 convolution."""
-    return DilatedConv2d(in_channels, out_channels, 3, 1, dilation, dilation, bias=False)
+    return DenseConv2d(in_channels, out_channels, 3, 1, dilation, dilation, bias=False)
 
 
 class ESP(nn.Module):
@@ -67,7 +67,7 @@ class ESP(nn.Module):
         first, *others = dilations[:out_channels]
         width = out_channels // (1 + len(others))
         kernel = 1 if stride == 1 else 3
-        self.reduce = DilatedConv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
+        self.reduce = DenseConv2d(in_channels, width, kernel, stride, kernel // 2, bias=False)
         self.branches = nn.ModuleList([branch(width, out_channels - width * len(others), first)])
         self.branches.extend(branch(width, width, dilation) for dilation in others)
         self.sums, self.residual = sums, residual

@@ -39,7 +39,7 @@ from torch.nn import functional as F
 from litescene.models.blocks import crop_to, doubling
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import DilatedConv2d
+from litescene.ops import DenseConv2d
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class ParallelDilated(nn.Module):
     ) -> None:
         super().__init__()
         self.branches = nn.ModuleList(
-            DilatedConv2d(in_channels, out_channels, 3, 1, d, d, bias=bias) for d in dilations
+            DenseConv2d(in_channels, out_channels, 3, 1, d, d, bias=bias) for d in dilations
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 from numba import njit
 
 from litescene.ops.pooling.survey import summed, summed_exactly, survey
-from litescene.ops.pooling.vectors import (
+from litescene.ops.pooling.weighting import EM, SIMILAR
+from litescene.ops.vectors import (
     INLINE,
     WIDTH,
     all_of,
@@ -28,7 +29,6 @@ from litescene.ops.pooling.vectors import (
     store,
     where,
 )
-from litescene.ops.pooling.weighting import EM, SIMILAR
 
 _F = np.float32
 _LOG2E, _MAGIC, _LOWEST, _SHIFT = _F(1.4426950408889634), _F(12582912.0), _F(-88.0), np.int32(23)

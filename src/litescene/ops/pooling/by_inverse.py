@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from litescene.ops.pooling.survey import summed_exactly, survey
-from litescene.ops.pooling.vectors import (
+from litescene.ops.vectors import (
     INLINE,
     WIDTH,
     all_of,

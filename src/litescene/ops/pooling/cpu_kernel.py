@@ -17,7 +17,7 @@ from numba import njit
 
 from litescene.ops.pooling.lanes import answer, pull
 from litescene.ops.pooling.transfer import add, fetch, fetch_row, put, share_of
-from litescene.ops.pooling.vectors import (
+from litescene.ops.vectors import (
     FAST,
     INLINE,
     WIDTH,

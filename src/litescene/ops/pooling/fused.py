@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from litescene.ops.flat import WIDTH
 from litescene.ops.pooling import triton_launch
-from litescene.ops.pooling.plans import WIDTH, Plan, plan
+from litescene.ops.pooling.plans import Plan, plan
 from litescene.ops.pooling.windows import Windows, around, traced
 from litescene.ops.threads import shared_out
 

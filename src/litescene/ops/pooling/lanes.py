@@ -9,7 +9,7 @@ from __future__ import annotations
 from numba import njit
 
 from litescene.ops.pooling import by_exponential, by_inverse
-from litescene.ops.pooling.vectors import INLINE
+from litescene.ops.vectors import INLINE
 
 _exponential_answer, _exponential_pull = by_exponential.answer, by_exponential.pull
 _inverse_answer, _inverse_pull = by_inverse.answer, by_inverse.pull

@@ -9,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from litescene.ops.flat import WIDTH
 from litescene.ops.pooling.windows import Windows
 
 Table = NDArray[np.int64]
-WIDTH = 16
-"""Windows or channels that are computed side by side."""
 _HALVES = np.array([0, WIDTH // 2])
 
 _Axis = tuple[int, int, int, int, int, int]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from litescene.ops.pooling.vectors import (
+from litescene.ops.vectors import (
     INLINE,
     WIDTH,
     all_of,

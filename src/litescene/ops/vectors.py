@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
-from litescene.ops.pooling.plans import WIDTH as WIDTH
+from litescene.ops.flat import WIDTH as WIDTH
 
 FAST: dict[str, Any] = {
     "cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"},

@@ -34,7 +34,7 @@ _SUMS = 2**21
 """What the parts of our kernel's work may sum up in, about: 8 MB."""
 
 
-class _Dilated(torch.autograd.Function):
+class _Dense(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None,
@@ -71,7 +71,7 @@ def _weight_gradient(g: Tensor, x: Tensor, weight: Tensor, how: tuple[Pair, ...]
 
 def _by_kernel(g: Tensor, x: Tensor, weight: Tensor, how: tuple[Pair, ...]) -> Tensor:
     """Many sums leave few parts of the pixels, whose work the tiles then share."""
-    from litescene.ops import dilated_kernel as kernel
+    from litescene.ops import dense_kernel as kernel
 
     of_x, of_g = x.shape[1], g.shape[1]
     kept, swapped = kernel.sums(of_x, of_g), kernel.sums(of_g, of_x)
@@ -126,7 +126,7 @@ def _is_slow(x: Tensor, channels: int) -> bool:
     )
 
 
-def dilated_conv2d(
+def dense_conv2d(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
@@ -142,14 +142,14 @@ def dilated_conv2d(
     trains = x.device.type == "cpu" and torch.is_grad_enabled()
     if not (trains and (_is_endangered(x, dilation) or _is_slow(x, len(weight)))):
         return F.conv2d(x, weight, bias, stride, padding, dilation)
-    y: Tensor = _Dilated.apply(x, weight, bias, stride, padding, dilation)  # type: ignore[no-untyped-call]
+    y: Tensor = _Dense.apply(x, weight, bias, stride, padding, dilation)  # type: ignore[no-untyped-call]
     return y
 
 
-class DilatedConv2d(OwnConv2d):
-    """`dilated_conv2d` as a layer: one group, zeros as padding."""
+class DenseConv2d(OwnConv2d):
+    """`dense_conv2d` as a layer: one group, zeros as padding."""
 
-    operator = staticmethod(dilated_conv2d)
+    operator = staticmethod(dense_conv2d)
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from litescene.ops.depthwise_kernel import span
-from litescene.ops.pooling.vectors import (
+from litescene.ops.vectors import (
     FAST,
     INLINE,
     WIDTH,
