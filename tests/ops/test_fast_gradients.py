@@ -287,14 +287,16 @@ def test_weight_gradients_in_float32_do_not_depend_on_threads() -> None:
     assert torch.equal(found[0], found[2])
 
 
-@pytest.mark.parametrize(("capability", "calls"), [("AVX2", 1), ("AVX512", 0)])
-def test_the_kernel_is_used_for_avx2_alone(
-    capability: str, calls: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("capability", "kernel", "calls"), [("AVX2", 3, 1), ("AVX2", 1, 0), ("AVX512", 3, 0)]
+)
+def test_the_kernel_is_used_for_windows_on_avx2_alone(
+    capability: str, kernel: int, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dense, "_CAPABILITY", capability)
     seen, by_kernel = [], dense._by_kernel
     monkeypatch.setattr(dense, "_by_kernel", lambda *g: seen.append(g) or by_kernel(*g))
-    layer = DenseConv2d(16, 16, 3)
+    layer = DenseConv2d(16, 16, kernel)
     layer(float32_like(1, 16, 5, 5)).sum().backward()
     assert len(seen) == calls
 

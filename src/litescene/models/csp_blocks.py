@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from litescene.ops import DenseConv2d
+
 BN_EPS = 1e-3
 BN_MOMENTUM = 0.03
 
@@ -27,7 +29,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, kernel: int = 1, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+        self.conv: nn.Conv2d = DenseConv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
         self.bn = batch_norm(c_out)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class _Dense(torch.autograd.Function):
 
 
 def _weight_gradient(g: Tensor, x: Tensor, weight: Tensor, how: tuple[Pair, ...]) -> Tensor:
-    if _is_slow(x, g.shape[1]) and not torch.is_grad_enabled():
+    if _is_slow(x, weight) and not torch.is_grad_enabled():
         return _by_kernel(g, x, weight, how)
     more = -x.shape[1] % _BLOCK if _is_endangered(x, how[2]) else 0
     wide_x = F.pad(x, (0, 0, 0, 0, 0, more)).contiguous(memory_format=torch.channels_last)
@@ -112,11 +112,12 @@ def _is_endangered(x: Tensor, dilation: Pair) -> bool:
     )
 
 
-def _is_slow(x: Tensor, channels: int) -> bool:
-    """Whether PyTorch's own weight gradient, for so many channels of the output, is slow."""
-    fewer, more = sorted((x.shape[1], channels))
+def _is_slow(x: Tensor, weight: Tensor) -> bool:
+    """Whether PyTorch's own weight gradient is slow; that of 1×1 is not."""
+    fewer, more = sorted(weight.shape[:2])
     return (
         _CAPABILITY == "AVX2"
+        and weight.shape[2:].numel() > 1
         and x.dtype == torch.float32
         and x.is_contiguous(memory_format=torch.channels_last)
         and x.numel() > 0
@@ -140,7 +141,7 @@ def dense_conv2d(
     """
     x, weight = as_autocast(x, weight)
     trains = x.device.type == "cpu" and torch.is_grad_enabled()
-    if not (trains and (_is_endangered(x, dilation) or _is_slow(x, len(weight)))):
+    if not (trains and (_is_endangered(x, dilation) or _is_slow(x, weight))):
         return F.conv2d(x, weight, bias, stride, padding, dilation)
     y: Tensor = _Dense.apply(x, weight, bias, stride, padding, dilation)  # type: ignore[no-untyped-call]
     return y

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.models.csp_blocks import BN_EPS, C3, SPP, Focus, batch_norm
+from litescene.ops import DenseConv2d
 
 
 class RepConv2d(nn.Module):
@@ -32,7 +33,7 @@ class RepConv2d(nn.Module):
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
-        self.dense = nn.Sequential(nn.Conv2d(c_in, c_out, 3, 2, 1, bias=False), batch_norm(c_out))
+        self.dense = nn.Sequential(DenseConv2d(c_in, c_out, 3, 2, 1, bias=False), batch_norm(c_out))
         self.point = nn.Sequential(nn.Conv2d(c_in, c_out, 1, 2, bias=False), batch_norm(c_out))
 
     def forward(self, x: Tensor) -> Tensor:

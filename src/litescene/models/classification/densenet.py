@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import ConvNormAct, NormAct
 from litescene.models.classification.network import ClassificationNetwork, draw_weights
 from litescene.models.registry import register
+from litescene.ops import DenseConv2d
 
 DENSENET121 = (6, 12, 24, 16)
 GROWTH = 32
@@ -41,7 +42,7 @@ class DenseLayer(nn.Sequential):
         super().__init__(
             NormAct(in_channels),
             ConvNormAct(in_channels, NARROW, 1),
-            nn.Conv2d(NARROW, GROWTH, 3, 1, 1, bias=False),
+            DenseConv2d(NARROW, GROWTH, 3, 1, 1, bias=False),
         )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.core.errors import OperatorError
+from litescene.ops import DenseConv2d
 from litescene.ops.pooling import AdaPool, AdaUnPool, Masks
 
 Upsampling = Literal["bilinear", "transposed", "pixel_shuffle", "adaunpool"]
@@ -41,7 +42,7 @@ def ada_pool_by(pool: AdaPool, x: Tensor) -> tuple[Tensor, Weights]:
 
 def conv3(in_channels: int, out_channels: int) -> nn.Conv2d:
     """3×3 convolution that keeps the size; no norm, as in EDSR."""
-    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+    return DenseConv2d(in_channels, out_channels, 3, padding=1)
 
 
 class Doubling(nn.Module):

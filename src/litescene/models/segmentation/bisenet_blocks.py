@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from litescene.models.blocks import Activation, ConvNormAct, relu
+from litescene.ops import DenseConv2d
 
 Resize = Callable[[Tensor, Tensor], Tensor]
 """Brings its first N×C×h×w to the height and width of its second."""
@@ -99,5 +100,5 @@ class Head(nn.Sequential):
     ) -> None:
         super().__init__(
             ConvNormAct(in_channels, middle, activation=activation),
-            nn.Conv2d(middle, num_classes, kernel, padding=kernel // 2, bias=bias),
+            DenseConv2d(middle, num_classes, kernel, padding=kernel // 2, bias=bias),
         )

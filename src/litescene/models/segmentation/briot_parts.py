@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from litescene.core import UnknownNameError
 from litescene.models.blocks import Activation, ConvNormAct, SeparableConv, channel_shuffle, relu
 from litescene.models.p4 import ORIENTATIONS, P4Conv, P4Norm
+from litescene.ops import DenseConv2d
 
 ActivationName = Literal["relu", "crelu"]
 ConvolutionName = Literal["standard", "p4", "grouped", "separable", "factorised", "bottleneck"]
@@ -101,8 +102,10 @@ def factorised(
 ) -> nn.Module:
     """1×k and k×1 convolution, each of which moves by the stride along its own axis."""
     half = kernel // 2
-    row = nn.Conv2d(in_channels, out_channels, (1, kernel), (1, stride), (0, half), bias=False)
-    column = nn.Conv2d(out_channels, out_channels, (kernel, 1), (stride, 1), (half, 0), bias=False)
+    row = DenseConv2d(in_channels, out_channels, (1, kernel), (1, stride), (0, half), bias=False)
+    column = DenseConv2d(
+        out_channels, out_channels, (kernel, 1), (stride, 1), (half, 0), bias=False
+    )
     return nn.Sequential(row, column, nn.BatchNorm2d(out_channels), activation(out_channels))
 
 

@@ -40,7 +40,7 @@ from litescene.models.blocks import (
 )
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
-from litescene.ops import PReLU
+from litescene.ops import DenseConv2d, PReLU
 
 _CONTEXT = (1, 2, None, 4, 1, 8, None, 16)
 """Dilations of stages 2 and 3; None is the asymmetric bottleneck."""
@@ -123,7 +123,7 @@ def _spatial(layout: Layout, channels: int, dilation: int | None) -> list[nn.Mod
             for side in ((5, 1), (1, 5))
         ]
     return [
-        nn.Conv2d(channels, channels, (1, 5), padding=(0, 2), bias=False),
+        DenseConv2d(channels, channels, (1, 5), padding=(0, 2), bias=False),
         ConvNormAct(channels, channels, (5, 1), bias=bias, activation=activation, eps=eps),
     ]
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from litescene.models.blocks import crop_to
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import DenseConv2d
 
 
 class SharedBlock(nn.Module):
@@ -33,7 +34,7 @@ class SharedBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = DenseConv2d(channels, channels, 3, padding=1)
         self.dropout = nn.Dropout2d(0.25)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ class Ladder(nn.Module):
         super().__init__()
         widths = [filters * 2**i for i in range(layers + 1)]
         self.down_blocks = nn.ModuleList([SharedBlock(c) for c in widths[:-1]])
-        self.downs = nn.ModuleList([nn.Conv2d(c, 2 * c, 3, 2, 1) for c in widths[:-1]])
+        self.downs = nn.ModuleList([DenseConv2d(c, 2 * c, 3, 2, 1) for c in widths[:-1]])
         self.bottom = SharedBlock(widths[-1])
         self.ups = nn.ModuleList(
             [nn.ConvTranspose2d(2 * c, c, 3, 2, 1, output_padding=1) for c in widths[-2::-1]]

@@ -28,6 +28,7 @@ from litescene.models.backbones.resnet import ResNet, resnet50, resnet101, resne
 from litescene.models.blocks import resize_to
 from litescene.models.registry import register
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import DenseConv2d
 
 WIDTH = 256
 
@@ -101,7 +102,7 @@ class LightWeightRefineNet(SegmentationNetwork):
         self.dropped = dropout
         self.dropout = nn.Dropout(0.5)
         self.refines = nn.ModuleList(refines)
-        self.head = nn.Conv2d(WIDTH, num_classes, 3, padding=1)
+        self.head = DenseConv2d(WIDTH, num_classes, 3, padding=1)
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """`logits` at stride 4."""

@@ -33,6 +33,7 @@ from litescene.models.blocks import ConvNormAct, leaky_relu
 from litescene.models.registry import register
 from litescene.models.segmentation.bisenet_blocks import AttentionRefinement, Head, nearest_to
 from litescene.models.segmentation.network import SegmentationNetwork
+from litescene.ops import DenseConv2d
 
 
 class SBlock(nn.Module):
@@ -40,7 +41,7 @@ class SBlock(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = DenseConv2d(channels, channels, 3, padding=1)
         self.first = nn.Sequential(nn.BatchNorm2d(channels), nn.LeakyReLU(), nn.Dropout2d(0.1))
         self.second = nn.BatchNorm2d(channels)
 
@@ -80,7 +81,7 @@ class Descend(nn.Module):
         self.start = SBlock(widths[0])
         self.blocks = nn.ModuleList([SBlock(width) for width in widths[:-1]])
         self.down = nn.ModuleList(
-            [nn.Conv2d(width, wider, 3, 2, 1) for width, wider in pairwise(widths)]
+            [DenseConv2d(width, wider, 3, 2, 1) for width, wider in pairwise(widths)]
         )
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, list[Tensor]]:

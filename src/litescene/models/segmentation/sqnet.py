@@ -88,7 +88,7 @@ class Fire(nn.Module):
         super().__init__()
         self.squeeze = nn.Conv2d(in_channels, squeezed, 1)
         self.point = nn.Conv2d(squeezed, 4 * squeezed, 1)
-        self.square = nn.Conv2d(squeezed, 4 * squeezed, 3, padding=1)
+        self.square = DenseConv2d(squeezed, 4 * squeezed, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """N×in×h×w to N×8·squeezed×h×w."""
@@ -121,8 +121,8 @@ class Refinement(nn.Module):
     ) -> None:
         super().__init__()
         self.up = doubling(in_channels, skip, kernel)
-        self.skip = nn.Conv2d(skip, skip, 3, padding=1, bias=skip_bias)
-        self.out = nn.Conv2d(2 * skip, out_channels, 3, padding=1)
+        self.skip = DenseConv2d(skip, skip, 3, padding=1, bias=skip_bias)
+        self.out = DenseConv2d(2 * skip, out_channels, 3, padding=1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """N×in×h×w and N×skip×2h×2w to N×out×2h×2w; an odd side of the skip is one less."""
