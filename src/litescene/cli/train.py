@@ -175,7 +175,7 @@ def follow(trainer: Trainer, train: Callable[[], None]) -> None:
         train()
         return
     if trainer.precision != trainer.recipe.precision:
-        print("in float32, as this processor has no instructions for bf16 and would emulate it")
+        print("in float32, as this processor computes no faster in bf16")
     with progress(trainer.recipe.model.name) as report:
         trainer.callback = _shown(report)
         train()

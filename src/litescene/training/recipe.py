@@ -118,7 +118,7 @@ class Recipe(Section):
     schedule: ScheduleSection = ScheduleSection()
     ema: EmaSection = EmaSection()
     precision: Precision = "bf16-mixed"
-    """float32 is computed in where the processor would emulate bf16; see `training.precision`."""
+    """float32 is computed in where bf16 is no faster; see `training.precision`."""
     evaluate_every: int = Field(5, gt=0)
     patience: int = Field(0, ge=0)
     """Evaluations without a better one after which a run ends; 0: it goes on to its last epoch."""
