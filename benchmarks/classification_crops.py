@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 from litescene.cli.table import format_table
 from litescene.core import STREET_OBJECTS, Image, LitesceneError
 from litescene.core.provenance import provenance
-from litescene.data.classification import named_split
 from litescene.data.detection import open_detection
 from litescene.data.detection_classes import STREET_NAMES
+from litescene.data.splitting import named_split
 from litescene.media import read_picture, write_atomic
 from litescene.media.fitting import resize
 from litescene.media.pictures import encode_png

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from litescene.core import (
     CAMVID,
     CITYSCAPES,
+    MOVERS,
+    SKY,
     STREET_OBJECTS,
     BundleError,
     Camera,
@@ -215,3 +219,9 @@ def test_importing_litescene_loads_nothing_heavy() -> None:
     code = "import sys, litescene; print([m for m in ('cv2','numba','torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_of_data_lists_the_names_that_a_run_leaves_out() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/data.md").read_text("utf-8")
+    (listed,) = re.findall(r"call such classes as in this list: (.*?)\.\n", page, re.DOTALL)
+    assert {*re.findall(r"`(\w+)`", listed)} == MOVERS | SKY

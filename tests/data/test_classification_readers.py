@@ -12,7 +12,8 @@ import pytest
 from litescene.core import DataError
 from litescene.core.errors import AbsentSplitError
 from litescene.data import check_data, open_classification
-from litescene.data.classification import Clip, named_split
+from litescene.data.classification import Clip
+from litescene.data.splitting import named_split
 from litescene.media import VideoWriter
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from litescene.core import CAMVID, STREET_OBJECTS, DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
-from litescene.data.classification import named_split
 from litescene.data.detection import open_detection, validation_stems
 from litescene.data.detection_camvid import read_camvid_boxes
 from litescene.data.detection_records import Row, annotated
+from litescene.data.splitting import named_split
 from real_data import DataSet
 
 

@@ -44,8 +44,8 @@ def command(
     data: Annotated[
         str,
         typer.Option(
-            help="FORMAT:PATH with camvid, camvid32, cityscapes, coco, yolo, voc, boxcsv, penn, "
-            "camvid-boxes, imagefolder, clipfolder, inter4k, vimeo, video, pictures"
+            help="FORMAT:PATH with camvid, camvid32, cityscapes, masks, coco, yolo, voc, boxcsv, "
+            "penn, camvid-boxes, imagefolder, clipfolder, inter4k, vimeo, video, pictures"
         ),
     ],
     split: Annotated[

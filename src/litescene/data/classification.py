@@ -6,14 +6,12 @@
 | clipfolder | the same with video files |
 
 Classes are the folders' names in alphabetical order, and the same in every split. Files may lie in
-folders inside of a class's. Without the folders `train` and `val` the file's name decides: it
-belongs to val where the first byte of the SHA-256 of `CLASS/NAME` is below `VAL_BELOW` (a fifth of
-256), else to train; `all` is both.
+folders inside of a class's. Without the folders `train` and `val` the file's name decides
+(`named_split`); `all` is both.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 from litescene.core import DataError, Image, SourceError, Taxonomy, distinct_colors
 from litescene.core.errors import AbsentSplitError
 from litescene.data.location import split_spec
+from litescene.data.splitting import named_split
 from litescene.media.pictures import PICTURE_SUFFIXES, read_picture
 from litescene.media.sources import open_source
 
@@ -32,7 +31,6 @@ CLIP_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpg", ".mpe
 _SUFFIXES = {"imagefolder": PICTURE_SUFFIXES, "clipfolder": CLIP_SUFFIXES}
 FORMATS = tuple(_SUFFIXES)
 SPLITS = ("all", "train", "val", "test")
-VAL_BELOW = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +143,6 @@ class _Found:
     def _counts(self, path: Path) -> bool:
         visible = not path.name.startswith(".")
         return visible and path.suffix.lower() in self.suffixes and path.is_file()
-
-
-def named_split(class_name: str, file_name: str) -> str:
-    """The split of a file in a folder without splits: about a fifth is val.
-
-    >>> [named_split("cat", f"{i}.png") for i in range(6)]
-    ['val', 'train', 'train', 'train', 'train', 'val']
-    """
-    first = hashlib.sha256(f"{class_name}/{file_name}".encode()).digest()[0]
-    return "val" if first < VAL_BELOW else "train"
 
 
 def _classes(folder: Path) -> list[Path]:

@@ -24,7 +24,6 @@ from pathlib import Path
 
 from litescene.core import DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
-from litescene.data.classification import named_split
 from litescene.data.detection_camvid import read_camvid_boxes
 from litescene.data.detection_classes import map_to_taxonomy, own_taxonomy
 from litescene.data.detection_coco import read_coco
@@ -33,6 +32,7 @@ from litescene.data.detection_text import read_box_csv, read_penn
 from litescene.data.detection_voc import read_voc
 from litescene.data.detection_yolo import has_yolo_split, read_yolo
 from litescene.data.location import split_spec
+from litescene.data.splitting import named_split
 
 _READERS: dict[str, Callable[[Path, str, Flaws], Annotations]] = {
     "coco": read_coco,

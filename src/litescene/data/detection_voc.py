@@ -8,7 +8,6 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from litescene.core import DataError
-from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_records import (
     Annotated,
     Annotations,
@@ -20,6 +19,7 @@ from litescene.data.detection_records import (
     read_each,
     read_text,
 )
+from litescene.data.splitting import split_list
 
 _DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]*)""")
 
@@ -38,7 +38,7 @@ def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     read = partial(_parse, pictures=pictures, flaws=flaws)
     parsed = list(read_each(files, read, flaws))
     classes = sorted({name for _, one in parsed for name in one.names})
-    listed = _split_list(root / "ImageSets" / "Main", split)
+    listed = split_list(root / "ImageSets" / "Main", split)
     if listed is not None:
         stems = {line.split()[0] for line in read_text(listed).splitlines() if line.strip()}
         missing = stems - {path.stem for path in files}
@@ -46,21 +46,6 @@ def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
             raise DataError(f"{listed}: {min(missing)} has no file in {annotations}")
         parsed = [(path, one) for path, one in parsed if path.stem in stems]
     return Annotations(tuple(one for _, one in parsed), tuple(classes))
-
-
-def _split_list(folder: Path, split: str) -> Path | None:
-    """The list that holds a split, None if there are no lists; an `AbsentSplitError` if it is not
-    among them."""
-    lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test", "trainval")}
-    there = [name for name, path in lists.items() if path.exists()]
-    if split == "all" or not there:
-        return None
-    if split in there:
-        return lists[split]
-    if split != "test" and "trainval" in there and not {"train", "val"} & set(there):
-        return lists["trainval"]
-    beside = ", ".join(f"{name}.txt" for name in there)
-    raise AbsentSplitError(f"{folder}: there is no {split}.txt beside {beside}")
 
 
 def _folder(root: Path, names: tuple[str, ...]) -> Path:

@@ -18,6 +18,7 @@ from litescene.data import classification, detection, restoration, segmentation
 from litescene.data.detection_records import LEFT_OUT, DetectionSample
 from litescene.data.doctor_page import Exhibit, Gallery, boxed, labelled
 from litescene.data.location import split_spec
+from litescene.data.segmentation_records import SPLITS
 from litescene.media.pictures import read_picture
 from litescene.metrics.box_matching import box_iou
 
@@ -316,7 +317,7 @@ class _Kind(NamedTuple):
 
 
 _KINDS = (
-    _Kind(segmentation.FORMATS, "pixels", segmentation.SPLITS, _pixels),
+    _Kind(segmentation.FORMATS, "pixels", SPLITS, _pixels),
     _Kind(detection.FORMATS, "boxes", ("train", "val", "test"), _boxes),
     _Kind(classification.FORMATS, "files", ("train", "val", "test"), _files),
     _Kind(restoration.FORMATS, "frames", restoration.SPLITS, _frames),

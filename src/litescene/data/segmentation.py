@@ -5,6 +5,7 @@
 | camvid | `train/ val/ test/`, `trainannot/ ...`, equal names | index PNG, 0..10, 11 = void |
 | camvid32 | `train/ ...` and `train_labels/ ...` (`NAME_L.png`) | the original 32 RGB colours |
 | cityscapes | `leftImg8bit/SPLIT/CITY/*` and `gtFine/SPLIT/CITY/*_labelIds.png` | ids 0..33 |
+| masks | classes of one's own, see `segmentation_masks` | index PNG or colours |
 
 Every reader maps its encoding to a `Taxonomy` with 255 as ignore and refuses values it does not
 know, naming the file.
@@ -15,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +25,22 @@ from numpy.typing import NDArray
 from litescene.core import CAMVID, CITYSCAPES, IGNORE, DataError, Image, Taxonomy
 from litescene.core.errors import AbsentSplitError
 from litescene.data.location import split_spec
-from litescene.media.pictures import read_labels, read_picture
+from litescene.data.segmentation_masks import read_masks
+from litescene.data.segmentation_records import (
+    SPLITS,
+    Color,
+    Labels,
+    Opened,
+    Pair,
+    labels_by_color,
+    labels_by_value,
+    paired,
+    value_table,
+)
+from litescene.media.pictures import read_picture
 
-Labels = NDArray[np.uint8]
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
-FORMATS = ("camvid", "camvid32", "cityscapes")
-SPLITS = ("train", "val", "test")
+FORMATS = ("camvid", "camvid32", "cityscapes", "masks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,52 +129,20 @@ def open_segmentation(spec: str, split: str) -> SegmentationData:
     return SegmentationData(f"{name}:{split}", tuple(pairs), taxonomy, read)
 
 
-Opened = tuple[list[tuple[Path, Path]], Taxonomy, Callable[[Path], Labels]]
-
-
-def _paired(
-    pictures: Path, labels: Path, label_name: Callable[[Path], str]
-) -> list[tuple[Path, Path]]:
+def _pairs(pictures: Path, labels: Path, label_name: Callable[[Path], str]) -> list[Pair]:
     if not pictures.is_dir():
         raise AbsentSplitError(f"{pictures} does not exist; is this split part of your copy?")
-    pairs = []
-    for picture in sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES):
-        label = labels / label_name(picture)
-        if not label.exists():
-            raise DataError(f"{picture} has no labels: expected {label}")
-        pairs.append((picture, label))
-    return pairs
-
-
-def _table(mapping: dict[int, int]) -> NDArray[np.int16]:
-    table = np.full(256, -1, np.int16)
-    for value, label in mapping.items():
-        table[value] = label
-    return table
-
-
-def _mapped(path: Path, table: NDArray[np.int16]) -> Labels:
-    mapped = table[read_labels(path)]
-    if mapped.min() < 0:
-        bad = ", ".join(map(str, np.unique(read_labels(path)[mapped < 0])[:5]))
-        raise DataError(f"{path}: unknown label value {bad}; known are {_known(table)}")
-    return mapped.astype(np.uint8)
-
-
-def _known(table: NDArray[np.int16]) -> str:
-    """The values that a table knows, runs of them as `0-11`."""
-    values = np.flatnonzero(table >= 0)
-    runs = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1)
-    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
+    found = sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES)
+    return paired(found, lambda p: labels / label_name(p))
 
 
 def _camvid(root: Path, split: str) -> Opened:
-    table = _table({**{i: i for i in range(len(CAMVID))}, 11: IGNORE, 255: IGNORE})
-    pairs = _paired(root / split, root / f"{split}annot", lambda p: f"{p.stem}.png")
-    return pairs, CAMVID, lambda path: _mapped(path, table)
+    table = value_table({**{i: i for i in range(len(CAMVID))}, 11: IGNORE, 255: IGNORE})
+    pairs = _pairs(root / split, root / f"{split}annot", lambda p: f"{p.stem}.png")
+    return Opened(pairs, CAMVID, partial(labels_by_value, table=table))
 
 
-_CAMVID32: dict[tuple[int, int, int], str | None] = {
+_CAMVID32: dict[Color, str | None] = {
     (64, 128, 64): None,  # animal
     (192, 0, 128): "building",  # archway
     (0, 128, 192): "bicyclist",
@@ -198,22 +178,13 @@ _CAMVID32: dict[tuple[int, int, int], str | None] = {
 }
 
 
-def _camvid32_labels(path: Path) -> Labels:
-    colors = read_picture(path).astype(np.int32)
-    codes = (colors[..., 0] << 16) | (colors[..., 1] << 8) | colors[..., 2]
-    labels = np.full(codes.shape, 254, np.uint8)
-    for (r, g, b), name in _CAMVID32.items():
-        label = IGNORE if name is None else CAMVID.names.index(name)
-        labels[codes == ((r << 16) | (g << 8) | b)] = label
-    if (labels == 254).any():
-        row, column = np.argwhere(labels == 254)[0]
-        raise DataError(f"{path}: unknown label colour {tuple(colors[row, column])}")
-    return labels
-
-
 def _camvid32(root: Path, split: str) -> Opened:
-    pairs = _paired(root / split, root / f"{split}_labels", lambda p: f"{p.stem}_L.png")
-    return pairs, CAMVID, _camvid32_labels
+    pairs = _pairs(root / split, root / f"{split}_labels", lambda p: f"{p.stem}_L.png")
+    labels = {
+        color: IGNORE if name is None else CAMVID.names.index(name)
+        for color, name in _CAMVID32.items()
+    }
+    return Opened(pairs, CAMVID, partial(labels_by_color, labels=labels))
 
 
 _CITYSCAPES_TRAIN_IDS = {
@@ -223,22 +194,25 @@ _CITYSCAPES_TRAIN_IDS = {
 
 
 def _cityscapes(root: Path, split: str) -> Opened:
-    table = _table({i: _CITYSCAPES_TRAIN_IDS.get(i, IGNORE) for i in range(34)} | {255: IGNORE})
+    table = value_table(
+        {i: _CITYSCAPES_TRAIN_IDS.get(i, IGNORE) for i in range(34)} | {255: IGNORE}
+    )
     pictures, labels = root / "leftImg8bit" / split, root / "gtFine" / split
     if not pictures.is_dir():
         raise AbsentSplitError(f"{pictures} does not exist; is this split part of your copy?")
-    pairs: list[tuple[Path, Path]] = []
+    pairs: list[Pair] = []
     for city in sorted(p for p in pictures.iterdir() if p.is_dir()):
-        pairs += _paired(
+        pairs += _pairs(
             city,
             labels / city.name,
             lambda p: p.name.replace("_leftImg8bit", "_gtFine_labelIds"),
         )
-    return pairs, CITYSCAPES, lambda path: _mapped(path, table)
+    return Opened(pairs, CITYSCAPES, partial(labels_by_value, table=table))
 
 
 _READERS: dict[str, Callable[[Path, str], Opened]] = {
     "camvid": _camvid,
     "camvid32": _camvid32,
     "cityscapes": _cityscapes,
+    "masks": read_masks,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -48,6 +48,8 @@ _PNG_OF_RUNS = [
 OpenCV's own choice takes 1.1 ms and 6.4 kB."""
 
 _WIDE_GREY = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+_VALUES = ("1", "L", *_WIDE_GREY)
+"""Modes of Pillow in which a pixel is one number."""
 
 
 def is_picture(path: Path) -> bool:
@@ -96,7 +98,7 @@ def read_labels(path: Path | str) -> NDArray[np.uint8]:
             mode, values = picture.mode, np.array(picture)
     except _DECODER_ERRORS as error:
         raise _damaged(str(path), error) from error
-    if mode not in ("1", "L", "P", *_WIDE_GREY):
+    if mode not in (*_VALUES, "P"):
         raise SourceError(
             f"{path} is a colour picture ({mode}), not labels; "
             "labels are one channel whose values are class indices"
@@ -106,6 +108,23 @@ def read_labels(path: Path | str) -> NDArray[np.uint8]:
             f"{path} has values from {values.min()} to {values.max()}; labels are 0 to 255"
         )
     return np.ascontiguousarray(values, np.uint8)
+
+
+def pixels_of(path: Path | str) -> Literal["values", "palette", "colours"]:
+    """What the pixels of a picture are: one number each, places in its palette, or colours.
+
+    Raises `SourceError`, naming it, if it is missing, damaged or
+    no picture.
+    """
+    path = Path(path)
+    try:
+        with PIL.Image.open(io.BytesIO(_read_bytes(path))) as picture:
+            mode = picture.mode
+    except _DECODER_ERRORS as error:
+        raise _damaged(str(path), error) from error
+    if mode == "P":
+        return "palette"
+    return "values" if mode in _VALUES else "colours"
 
 
 def write_png_labels(path: Path | str, labels: NDArray[np.uint8]) -> None:

@@ -10,15 +10,9 @@ import numpy as np
 
 from litescene.core.contract import Contract
 from litescene.core.errors import BundleError, InputError
-from litescene.core.taxonomy import (
-    CAMVID,
-    CITYSCAPES,
-    COCO,
-    STREET_OBJECTS,
-    Taxonomy,
-    distinct_colors,
-)
+from litescene.core.taxonomy import CAMVID, CITYSCAPES, COCO, STREET_OBJECTS, Taxonomy
 from litescene.media.atomic import write_atomic
+from litescene.media.class_files import parse_classes
 from litescene.runtime.bundle import Bundle, write_metadata
 from litescene.runtime.engines import Outputs, create_engine
 from litescene.runtime.selection import candidates
@@ -27,30 +21,18 @@ TAXONOMIES = {t.name: t for t in (CAMVID, CITYSCAPES, COCO, STREET_OBJECTS)}
 
 
 def read_taxonomy(name_or_file: str) -> Taxonomy:
-    """One of `TAXONOMIES` by name, or a text file with one class per line.
-
-    A line is `name` or `name r g b` with colours from 0 to 255; either all lines have colours
-    or none.
-    """
+    """One of `TAXONOMIES` by name, or a text file with a class a line (`parse_classes`)."""
     if name_or_file in TAXONOMIES:
         return TAXONOMIES[name_or_file]
     path = Path(name_or_file)
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"labels '{name_or_file}' are neither a text file nor one of {', '.join(TAXONOMIES)}"
         ) from error
-    rows = [line for line in lines if line]
-    colored = bool(rows) and all(len(r) >= 4 and all(map(str.isdigit, r[-3:])) for r in rows)
     try:
-        if not colored:
-            names = tuple(" ".join(row) for row in rows)
-            return Taxonomy(path.stem, names, distinct_colors(len(names)))
-        colors = tuple((int(r[-3]), int(r[-2]), int(r[-1])) for r in rows)
-        if max(map(max, colors)) > 255:
-            raise ValueError("colours go from 0 to 255")
-        return Taxonomy(path.stem, tuple(" ".join(r[:-3]) for r in rows), colors)
+        return parse_classes(text).taxonomy(path.stem)
     except ValueError as error:
         raise InputError(f"{path}: {error}") from error
 

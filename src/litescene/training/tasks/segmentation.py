@@ -69,10 +69,11 @@ class SegmentationTask:
 
     def _extra(self, extra: ExtraPictures, shape: tuple[int, ...]) -> Loaded:
         data = open_segmentation(extra.data, "train")
-        if data.taxonomy != self.train.taxonomy:
+        theirs, ours = data.taxonomy.names, self.train.taxonomy.names
+        if theirs != ours:
             raise DataError(
-                f"{extra.data} has the classes of {data.taxonomy.name}, {self.settings.data} those "
-                f"of {self.train.taxonomy.name}; they must agree"
+                f"{extra.data} has the classes {', '.join(theirs)}, {self.settings.data} "
+                f"{', '.join(ours)}; they must agree"
             )
         images, labels = data.load_all()
         if images.shape[1:] != shape[1:]:
