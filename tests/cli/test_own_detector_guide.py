@@ -7,7 +7,6 @@ the training short, and a camera that is a list of pictures.
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,17 @@ import cv2
 import numpy as np
 import pytest
 
+from guide_pages import blocks, commands
 from litescene.media import live_sources
 from litescene.media.pictures import read_picture
 from litescene.runtime import Bundle
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "own-detector.md"
+PAGE = "own-detector.md"
 SHORTER = {
     "synth": "--seconds 15",
     "train": "--set epochs=1 --set detection.pictures=16 --set batch_size=8 "
     "--set 'detection.stages=[{epoch=0, size=128, mosaic=0.5}]' --set detection.size=160",
 }
-
-
-def blocks(language: str) -> list[str]:
-    """Code of the page in a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 class Camera:
@@ -66,12 +61,12 @@ def test_the_page_leads_from_pictures_to_a_camera(
     call: Any, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(live_sources.cv2, "VideoCapture", Camera)
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
-    verbs = [command.split()[1] for command in commands]
+    listed = commands(PAGE)
+    verbs = [command.split()[1] for command in listed]
     assert verbs == ["synth", "doctor", "import", "train", "evaluate", "export", "quantize",
                      "detect", "detect", "export", "export"]  # fmt: skip
     said = {}
-    for command, verb in zip(commands, verbs, strict=True):
+    for command, verb in zip(listed, verbs, strict=True):
         assert command.startswith("litescene ")
         ended = call(*shlex.split(f"{command} {SHORTER.get(verb, '')}")[1:])
         assert ended.code == 0, f"{command}: {ended.err}"
@@ -97,6 +92,6 @@ def test_the_page_leads_from_pictures_to_a_camera(
 
     picture = next((place / "my_objects/images/val").glob("*.png"))
     (place / "my_objects/images/val/b.jpg").write_bytes(picture.read_bytes())
-    (code,) = blocks("python")
+    (code,) = blocks(PAGE, "python")
     exec(code, {})
     capsys.readouterr()

@@ -1,11 +1,12 @@
-"""The centre of a picture at a network's size."""
+"""Pictures, and labels with them, at the size that a network wants."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from litescene.media.fitting import centre_crop, fit_whole
+from litescene.core import IGNORE
+from litescene.media.fitting import centre_crop, fit_labelled, fit_whole
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -64,3 +65,33 @@ def test_a_whole_picture_keeps_its_aspect_and_has_black_around_it(
     expected = np.zeros((*size, 3), np.uint8)
     expected[place] = 200
     np.testing.assert_array_equal(seen, expected)
+
+
+def test_labels_are_those_of_the_nearest_pixels_of_the_picture() -> None:
+    """Against half-pixel centres in floating point."""
+    labels = np.random.default_rng(0).integers(0, 9, (90, 121), np.uint8)
+    image = np.repeat(labels[..., None], 3, axis=2)
+    for size in ((45, 60), (64, 87), (131, 173)):
+        fitted, marked = fit_labelled(image, labels, size)
+        assert fitted.shape == (*size, 3)
+        rows, columns = (
+            np.clip(np.floor((np.arange(n) + 0.5) * old / n), 0, old - 1).astype(int)
+            for n, old in zip(size, labels.shape, strict=True)
+        )
+        np.testing.assert_array_equal(marked, labels[np.ix_(rows, columns)])
+
+
+def test_a_picture_of_another_aspect_is_whole_with_no_class_around_it() -> None:
+    image, labels = np.full((20, 40, 3), 200, np.uint8), np.full((20, 40), 3, np.uint8)
+    fitted, marked = fit_labelled(image, labels, (40, 40))
+    expected = np.full((40, 40), IGNORE, np.uint8)
+    expected[10:30] = 3
+    np.testing.assert_array_equal(marked, expected)
+    np.testing.assert_array_equal(fitted[..., 0], np.where(expected == 3, 200, 0))
+
+
+def test_nearly_the_same_aspect_is_stretched() -> None:
+    image, labels = ramp(96, 132), np.full((96, 132), 3, np.uint8)
+    fitted, marked = fit_labelled(image, labels, (96, 128))
+    assert (marked == 3).all()
+    assert fitted[50, :, 0].max() > 128

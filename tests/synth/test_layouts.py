@@ -68,6 +68,18 @@ def test_camvid_has_pictures_and_index_labels_split_by_time(
         assert labels.max() < len(CAMVID)
 
 
+def test_masks_are_the_same_labels_beside_a_list_of_their_classes(
+    root: Path, frames: list[StreetFrame]
+) -> None:
+    folder = root / "masks"
+    listed = [line.rsplit(" ", 3)[0] for line in (folder / "classes.txt").read_text().splitlines()]
+    assert tuple(listed) == CAMVID.names
+    for frame in frames:
+        name = f"street4_{frame.index:06d}.png"
+        assert np.array_equal(rgb(folder / "images/train" / name), frame.image)
+        assert np.array_equal(rgb(folder / "masks/train" / name), frame.labels)
+
+
 def test_yolo_boxes_are_the_frames_objects_as_shares(root: Path, frames: list[StreetFrame]) -> None:
     config = (root / "yolo" / "data.yaml").read_text()
     assert f"names: [{', '.join(STREET_OBJECTS.names)}]" in config
@@ -178,7 +190,14 @@ def test_the_video_comes_with_camera_and_truth(
 
 
 @pytest.mark.parametrize(
-    ("layout", "folder"), [("camvid", "train"), ("yolo", "images/train"), ("yolo", "labels/train")]
+    ("layout", "folder"),
+    [
+        ("camvid", "train"),
+        ("masks", "images/train"),
+        ("masks", "masks/train"),
+        ("yolo", "images/train"),
+        ("yolo", "labels/train"),
+    ],
 )
 def test_a_drive_replaces_that_of_its_seed_in_a_set_and_no_other(
     layout: Any, folder: str, street: Street, tmp_path: Path

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from litescene.core import DataError, RecipeError
 from litescene.data.segmentation import SegmentationData
+from litescene.models.spec import InputSpec
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe, recipe_from_dict
-from litescene.training.tasks.segmentation import SegmentationTask
+from litescene.training.tasks.segmentation import SegmentationTask, evaluate_segmentation
 
 
 def write_set(root: Path, count: int, first: int, size: tuple[int, int] = (64, 64)) -> Path:
@@ -109,7 +111,7 @@ def test_pictures_of_one_source_are_held_once(
     loaded: list[np.ndarray] = []
     load_all = SegmentationData.load_all
 
-    def kept(data: SegmentationData) -> tuple[np.ndarray, np.ndarray]:
+    def kept(data: SegmentationData, size: None) -> tuple[np.ndarray, np.ndarray]:
         loaded.extend(load_all(data))
         return loaded[0], loaded[1]
 
@@ -117,3 +119,63 @@ def test_pictures_of_one_source_are_held_once(
     task = SegmentationTask(recipe(write_set(tmp_path / "a", 3, 10), []), torch.device("cpu"))
     assert task.images.data_ptr() == loaded[0].ctypes.data
     assert task.labels.data_ptr() == loaded[1].ctypes.data
+
+
+def two_sizes(root: Path) -> Path:
+    """Train: two pictures of 256×128 and one of 128×128; val: two that are half dark, half light.
+
+    Labels of val are 0 in the dark and 1 in the light half.
+    """
+    sets = {"train": [(128, 256), (128, 256), (128, 128)], "val": [(200, 400), (400, 200)]}
+    for split, sizes in sets.items():
+        (root / split).mkdir(parents=True)
+        (root / f"{split}annot").mkdir()
+        for i, size in enumerate(sizes):
+            labels = np.zeros(size, np.uint8)
+            labels[:, size[1] // 2 :] = 1
+            cv2.imwrite(str(root / split / f"{i}.png"), np.repeat(labels[..., None] * 255, 3, 2))
+            cv2.imwrite(str(root / f"{split}annot" / f"{i}.png"), labels)
+    return root
+
+
+def test_a_size_brings_pictures_of_several_sizes_to_one_area(tmp_path: Path) -> None:
+    root = two_sizes(tmp_path)
+    with pytest.raises(DataError, match=r"2\.png: 128×128, but .* segmentation\.size brings"):
+        SegmentationTask(recipe(root, []), torch.device("cpu"))
+    task = SegmentationTask(recipe(root, [], size=[176, 186]), torch.device("cpu"))
+    # 32,736 pixels of two to one, in multiples of 32
+    assert task.card()["size"] == [128, 256]
+    (batch,) = task.batches(0, 0, 1)
+    assert batch.images.shape == (3, 3, 64, 64)
+    with pytest.raises(RecipeError, match=r"size\.0: .*greater than or equal to 64"):
+        SegmentationTask(recipe(root, [], size=[32, 120]), torch.device("cpu"))
+
+
+class Halves(nn.Module):
+    """Class 1 where the picture is light, 0 where it is dark; logits at an eighth."""
+
+    input_spec = InputSpec()
+    align_corners = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, int]] = []
+
+    def head_logits(self, x: torch.Tensor) -> torch.Tensor:
+        self.seen.append((x.shape[2], x.shape[3]))
+        light = nn.functional.avg_pool2d(x.mean(1, keepdim=True), 8)
+        return torch.cat([-light, light, *[torch.full_like(light, -9.0)] * 9], 1)
+
+
+def test_pictures_are_seen_at_the_trained_area_and_measured_at_their_own_size(
+    tmp_path: Path,
+) -> None:
+    task = SegmentationTask(recipe(two_sizes(tmp_path), [], size=[176, 186]), torch.device("cpu"))
+    network = Halves()
+    figures = task.evaluate(network)
+    assert network.seen == [(128, 256), (256, 128)]
+    assert figures["pixels"] == 2 * 200 * 400
+    assert figures["mean_iou"] == 1.0
+    network.seen.clear()
+    evaluate_segmentation(network, task.val, torch.device("cpu"))
+    assert network.seen == [(200, 400), (400, 200)]

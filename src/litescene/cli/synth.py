@@ -13,7 +13,7 @@ EXAMPLES = (
     "litescene synth street -o street/ --seconds 20 --layout video",
     "litescene synth street -o set/ --seed 7 --layout camvid",
 )
-LAYOUTS = Literal["all", "camvid", "coco", "yolo", "kitti", "tum", "euroc", "video"]
+LAYOUTS = Literal["all", "camvid", "masks", "coco", "yolo", "kitti", "tum", "euroc", "video"]
 
 
 def command(

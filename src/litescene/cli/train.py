@@ -21,6 +21,7 @@ EXAMPLES = (
     "litescene train pp_liteseg_t_camvid --out runs/camvid",
     "litescene train my.toml --set optimizer.lr=0.01 --set epochs=50",
     "litescene train pp_liteseg_t_camvid --set model.name=enet --pool adapool",
+    "litescene train own_segmenter --data masks:my_rooms --out runs/my_rooms",
     "litescene train own_detector --data yolo:my_signs --out runs/my_signs",
     "litescene train --resume runs/camvid",
     "litescene train --all segmentation --models 'espnet*' --models enet",

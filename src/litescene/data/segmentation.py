@@ -37,6 +37,7 @@ from litescene.data.segmentation_records import (
     paired,
     value_table,
 )
+from litescene.media.fitting import fit_labelled, network_size
 from litescene.media.pictures import read_picture
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".ppm")
@@ -73,23 +74,32 @@ class SegmentationData:
             )
         return image, labels
 
-    def load_all(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def load_all(
+        self, size: tuple[int, int] | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """All pictures n×H×W×3 and labels n×H×W.
+
+        With `size` (height, width) they are brought to what `network_size` makes of the first
+        picture, by `fit_labelled`; without it all have one size.
 
         Raises `DataError` where sizes differ within the split, or where it needs more memory than
         is available.
         """
-        height, width = self.load(0)[1].shape
+        first = self.load(0)[1].shape
+        height, width = first if size is None else network_size((first[0], first[1]), size)
         self._require_memory(height, width)
         images = np.empty((len(self), height, width, 3), np.uint8)
         labels = np.empty((len(self), height, width), np.uint8)
 
         def fill(index: int) -> None:
             image, marked = self.load(index)
+            if size is not None:
+                image, marked = fit_labelled(image, marked, (height, width))
             if marked.shape != (height, width):
                 raise DataError(
                     f"{self.pairs[index][0]}: {marked.shape[1]}×{marked.shape[0]}, but the split "
-                    f"began with {width}×{height}; pictures of one split must have one size"
+                    f"began with {width}×{height}; pictures of one split must have one size, or "
+                    "segmentation.size brings them to one"
                 )
             images[index], labels[index] = image, marked
 
@@ -103,7 +113,8 @@ class SegmentationData:
         if free is not None and needed > free:
             raise DataError(
                 f"{self.name}: {len(self)} pictures of {width}×{height} need {needed:,} bytes of "
-                f"memory, {free:,} are available; use smaller pictures or fewer of them"
+                f"memory, {free:,} are available; use fewer pictures, or smaller ones by "
+                "segmentation.size"
             )
 
 

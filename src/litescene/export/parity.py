@@ -28,7 +28,7 @@ from litescene.core import Contract, Image, MissingExtraError, ParityError
 from litescene.core.contract import TaskName
 from litescene.export.graph import head_maps, planes_of
 from litescene.export.reference import decoded, found_boxes, overlaps, upsampled
-from litescene.media.fitting import centre_crop, resize
+from litescene.media.fitting import centre_crop, network_size, resize
 from litescene.media.letterbox import Letterbox
 from litescene.models.spec import input_spec_of
 from litescene.runtime.bundle import Bundle
@@ -44,7 +44,7 @@ from litescene.runtime.engines import (
     installed,
 )
 from litescene.runtime.restoration import picture_agreement, to_picture
-from litescene.runtime.segmentation import label_agreement, network_size
+from litescene.runtime.segmentation import label_agreement
 from litescene.runtime.upsample import upsample_argmax
 
 TOLERANCE = 1e-4

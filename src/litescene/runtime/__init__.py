@@ -18,7 +18,7 @@ _HOME = {
     "load": "runtime.predictors",
     "Restorer": "runtime.restoration",
     "Segmenter": "runtime.segmentation",
-    "network_size": "runtime.segmentation",
+    "network_size": "media.fitting",
     "ShippedBundle": "runtime.catalog",
     "find": "runtime.catalog",
     "detect_source": "runtime.annotate",
@@ -30,6 +30,7 @@ _HOME = {
 }
 
 if TYPE_CHECKING:
+    from litescene.media.fitting import network_size
     from litescene.media.letterbox import Letterbox
     from litescene.runtime.annotate import detect_source, segment_source
     from litescene.runtime.bundle import Bundle, write_metadata
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from litescene.runtime.predictors import load
     from litescene.runtime.restoration import Restorer
     from litescene.runtime.restore import interpolate_source, upscale_source
-    from litescene.runtime.segmentation import Segmenter, network_size
+    from litescene.runtime.segmentation import Segmenter
     from litescene.runtime.stream import BoundedStream
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -10,36 +9,11 @@ from numpy.typing import NDArray
 
 from litescene.core.frame import Image
 from litescene.core.results import SegmentationMap
-from litescene.media.fitting import resize
+from litescene.media.fitting import network_size, resize
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import Batch, Outputs
 from litescene.runtime.predictor import LazyEngine, Picture, as_image, open_bundle
 from litescene.runtime.upsample import upsample_argmax
-
-SAME_ASPECT = 1.05
-SMALLEST = 64
-
-
-def network_size(
-    frame: tuple[int, int], trained: tuple[int, int], stride: int = 32
-) -> tuple[int, int]:
-    """Height and width at which a network sees a frame.
-
-    The trained size, if its aspect ratio is within 5 % of the frame's; otherwise the same area
-    with the frame's aspect ratio, each side rounded to a multiple of `stride`, at least 64.
-
-    >>> network_size((360, 480), (360, 480))
-    (360, 480)
-    >>> network_size((1080, 1920), (512, 1024))
-    (544, 960)
-    """
-    ratio = (frame[1] * trained[0]) / (frame[0] * trained[1])
-    if max(ratio, 1 / ratio) <= SAME_ASPECT:
-        return trained
-    height = math.sqrt(trained[0] * trained[1] * frame[0] / frame[1])
-    width = height * frame[1] / frame[0]
-    rows, columns = (max(round(side / stride) * stride, SMALLEST) for side in (height, width))
-    return rows, columns
 
 
 class Segmenter:

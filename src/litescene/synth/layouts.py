@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import STREET_OBJECTS, Camera, Trajectory, UnknownNameError
+from litescene.core import CAMVID, STREET_OBJECTS, Camera, Trajectory, UnknownNameError
 from litescene.geometry import matrix_to_quaternion_wxyz
 from litescene.media import VideoWriter, write_atomic, write_kitti, write_png_labels, write_tum
 from litescene.media.pictures import encode_png
 from litescene.synth.street import Street, StreetFrame
 
-Layout = Literal["all", "camvid", "coco", "yolo", "kitti", "tum", "euroc", "video"]
+Layout = Literal["all", "camvid", "masks", "coco", "yolo", "kitti", "tum", "euroc", "video"]
 TRAIN_SHARE = 0.8
 """Share of a drive (its beginning) that goes into `train` where a layout has splits; then `val`."""
 TUM_DEPTH, KITTI_DEPTH = 5000.0, 256.0
@@ -49,6 +49,7 @@ def write_street(
     """Render `street` and write it to the folder `out`; gives the number of frames written.
 
     `camvid`  train/, trainannot/, val/, valannot/: pictures and class indices (11 would be void)
+    `masks`   images/ and masks/ (each with train/ and val/), classes.txt: the same
     `coco`    images/ and annotations/instances.json, boxes in STREET_OBJECTS
     `yolo`    images/, labels/ (each with train/ and val/) and data.yaml, boxes in STREET_OBJECTS
     `kitti`   image_0/ (grey), image_2/ (colour), calib.txt, times.txt, poses.txt
@@ -110,21 +111,34 @@ def _forget(folder: Path, seed: int) -> None:
         path.unlink()
 
 
-class _CamVid:
+class _Labelled:
+    """Pictures and their class indices, the beginning of the drive in `train`, its end in `val`."""
+
+    pictures, labels = "{}", "{}annot"
+
     def __init__(self, street: Street, root: Path) -> None:
         self.root, self.split = root, int(np.ceil(TRAIN_SHARE * len(street)))
         self.seed = street.seed
-        for part in ("train", "val", "trainannot", "valannot"):
-            _forget(root / part, self.seed)
+        for folder, part in itertools.product((self.pictures, self.labels), ("train", "val")):
+            _forget(root / folder.format(part), self.seed)
 
     def add(self, frame: StreetFrame) -> None:
         part = "train" if frame.index < self.split else "val"
         name = f"street{self.seed}_{frame.index:06d}.png"
-        _write_png(self.root / part / name, frame.image)
-        write_png_labels(self.root / f"{part}annot" / name, frame.labels)
+        _write_png(self.root / self.pictures.format(part) / name, frame.image)
+        write_png_labels(self.root / self.labels.format(part) / name, frame.labels)
 
     def close(self) -> None:
         """Nothing is left to write."""
+
+
+class _Masks(_Labelled):
+    pictures, labels = "images/{}", "masks/{}"
+
+    def close(self) -> None:
+        rows = zip(CAMVID.names, CAMVID.colors, strict=True)
+        lines = [f"{name} {r} {g} {b}\n" for name, (r, g, b) in rows]
+        write_atomic(self.root / "classes.txt", "".join(lines))
 
 
 class _Boxes:
@@ -361,7 +375,8 @@ class _Video:
 
 
 _WRITERS: dict[str, Callable[[Street, Path], LayoutWriter]] = {
-    "camvid": _CamVid,
+    "camvid": _Labelled,
+    "masks": _Masks,
     "coco": _Coco,
     "yolo": _Yolo,
     "kitti": _Kitti,

@@ -63,7 +63,15 @@ def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
             f"as '{data.taxonomy.name}' ({', '.join(data.taxonomy.names)}); evaluate on data "
             "with its classes"
         )
-    return evaluate_segmentation(trained.model, data, trained.device, table)
+    return evaluate_segmentation(trained.model, data, trained.device, table, _seen_at(trained.card))
+
+
+def _seen_at(card: Mapping[str, Any]) -> tuple[int, int] | None:
+    """Height and width at which a network was trained to see pictures, if its recipe says so."""
+    if not card.get("recipe", {}).get("settings", {}).get("size"):
+        return None
+    height, width = card["size"]
+    return int(height), int(width)
 
 
 def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:

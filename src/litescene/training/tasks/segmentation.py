@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from litescene.core import DataError, Image
 from litescene.data.augment import Augmentation, augment_batch, mix_classes, sample_generator
 from litescene.data.segmentation import SegmentationData, open_segmentation
+from litescene.media.fitting import network_size, resize
 from litescene.metrics import ConfusionMatrix
 from litescene.models.spec import SMALLEST_SIDE, input_spec_of
 from litescene.training.losses.sampling import PixelGrid
@@ -50,9 +52,10 @@ class SegmentationTask:
         self.settings = validated(SegmentationSettings, recipe.settings, "[segmentation]")
         self.train = open_segmentation(self.settings.data, "train")
         self.val = open_segmentation(self.settings.data, "val")
-        for data in (self.train, self.val):
-            _require_size(data.picture(0), data, 0)
-        images, labels = self.train.load_all()
+        if self.settings.size is None:
+            for data in (self.train, self.val):
+                _require_size(data.picture(0), data, 0)
+        images, labels = self.train.load_all(self.settings.size)
         counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
         self.counts = counts[: len(self.train.taxonomy)]
         if not self.counts.any():
@@ -67,6 +70,10 @@ class SegmentationTask:
         self.labels = _joined([y for _, y in loaded]).to(device)
         self.sizes = [len(i) for i, _ in loaded]
 
+    @property
+    def _size(self) -> tuple[int, int]:
+        return int(self.images.shape[1]), int(self.images.shape[2])
+
     def _extra(self, extra: ExtraPictures, shape: tuple[int, ...]) -> Loaded:
         data = open_segmentation(extra.data, "train")
         theirs, ours = data.taxonomy.names, self.train.taxonomy.names
@@ -75,7 +82,7 @@ class SegmentationTask:
                 f"{extra.data} has the classes {', '.join(theirs)}, {self.settings.data} "
                 f"{', '.join(ours)}; they must agree"
             )
-        images, labels = data.load_all()
+        images, labels = data.load_all(self.settings.size)
         if images.shape[1:] != shape[1:]:
             raise DataError(
                 f"{extra.data} has pictures of {images.shape[2]}×{images.shape[1]}, "
@@ -144,7 +151,8 @@ class SegmentationTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Mean IoU and IoU per class on val."""
-        return evaluate_segmentation(model, self.val, self.device)
+        size = None if self.settings.size is None else self._size
+        return evaluate_segmentation(model, self.val, self.device, size=size)
 
     def pictures(self, model: nn.Module) -> dict[str, bytes]:
         """None; `segment` and the like show what a network does."""
@@ -152,11 +160,10 @@ class SegmentationTask:
 
     def card(self) -> dict[str, Any]:
         """Data, classes and training size."""
-        height, width = self.images.shape[1:3]
         return {
             "task": "segmentation",
             "taxonomy": self.train.taxonomy.to_dict(),
-            "size": [int(height), int(width)],
+            "size": list(self._size),
             "data": {
                 "train": [self.settings.data, *(e.data for e in self.settings.extra)],
                 "val": self.val.name,
@@ -181,18 +188,28 @@ def evaluate_segmentation(
     data: SegmentationData,
     device: torch.device,
     table: NDArray[np.uint8] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes.
 
-    `table` takes the network's labels to the data's, where they are not the same.
+    `table` takes the network's labels to the data's, where they are not the same. With `size` the
+    network sees pictures as a bundle of that size does (`network_size`), and its logits are brought
+    to the pictures' sizes; else it sees them as they are.
     """
     matrix = ConfusionMatrix(data.taxonomy)
+    network: Any = model
     spec = input_spec_of(model)
     for index in range(len(data)):
         image, labels = data.load(index)
-        _require_size(image, data, index)
+        if size is None:
+            _require_size(image, data, index)
+        else:
+            image = resize(image, network_size((image.shape[0], image.shape[1]), size))
         x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
-        logits = model(spec.normalised(x).contiguous(memory_format=torch.channels_last))
+        head = network.head_logits(spec.normalised(x).contiguous(memory_format=torch.channels_last))
+        logits = F.interpolate(
+            head, size=labels.shape, mode="bilinear", align_corners=network.align_corners
+        )
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
         matrix.add(predicted if table is None else table[predicted], labels)
     return matrix.figures()

@@ -6,7 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from litescene.models.spec import SMALLEST_SIDE
 from litescene.training.recipe import Section, StageSection, in_order
+
+Side = Annotated[int, Field(ge=SMALLEST_SIDE)]
 
 
 class Stage(StageSection):
@@ -16,8 +19,8 @@ class Stage(StageSection):
     `losses.segmentation.class_weights`; without either all classes count the same.
     """
 
-    height: int = Field(ge=64)
-    width: int = Field(ge=64)
+    height: Side
+    width: Side
     scale: tuple[float, float] = (0.75, 1.75)
     class_balance: float = Field(0.0, ge=0, le=1)
     """Power of (median frequency / frequency)."""
@@ -70,6 +73,13 @@ class SegmentationSettings(Section):
 
     data: str
     """`FORMAT:PATH`; splits train and val are used."""
+    size: tuple[Side, Side] | None = None
+    """Height and width, 64 or more, that say at what area the network sees pictures.
+
+    They are brought to it in training, with the aspect of the first one; in validation as in use,
+    each with its own aspect, and its labels are those of the picture's own pixels. Without it
+    pictures are seen as they are, and must have one size.
+    """
     extra: list[ExtraPictures] = Field(default_factory=list)
     stages: Annotated[list[Stage], AfterValidator(in_order), AfterValidator(_one_form)]
     flip: float = Field(0.5, ge=0, le=1)
