@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from litescene.training import load_recipe
 from litescene.training.comparison import claimed
 from litescene.training.run_folder import RunFolder
 
@@ -40,6 +41,7 @@ def test_every_chosen_network_is_trained_once(call: Any, short: Path, place: Pat
 
     again = call(*ALL, short, *TWO)
     assert (again.code, again.out) == (0, "")
+    assert "2 of 2 have a result in runs/tiny/results" in again.err
 
 
 @pytest.mark.slow
@@ -65,6 +67,46 @@ def test_what_was_begun_is_gone_on_with(call: Any, recipe: Path, place: Path) ->
     assert done.code == 0, done.err
     assert result(place, "fast_scnn")["epochs"] == 2
     assert len((place / "runs/tiny/fast_scnn/log.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("trained", "said"),
+    [
+        ({"epochs": 7}, "is of tiny with epochs 7"),
+        ({"seed": 3}, "is of tiny with seed 3"),
+        ({"trained_on": ["camvid:other"]}, "is of tiny with data camvid:other"),
+    ],
+)
+def test_a_result_of_other_settings_is_not_taken_for_what_is_asked(
+    call: Any, recipe: Path, place: Path, trained: dict[str, Any], said: str
+) -> None:
+    file = place / "runs/tiny/results/segmentation/fast_scnn.json"
+    file.parent.mkdir(parents=True)
+    run = {
+        "protocol": "tiny",
+        "mean_iou": 0.5,
+        "epochs": 2,
+        "seed": 0,
+        "trained_on": ["camvid:set"],
+    }
+    file.write_text(json.dumps({"name": "fast_scnn", "runs": [run]}))
+    only = ("--models", "fast_scnn")
+    assert call(*ALL, recipe, *only).code == 0
+    file.write_text(json.dumps({"name": "fast_scnn", "runs": [{**run, **trained}]}))
+    done = call(*ALL, recipe, *only)
+    assert done.code == 2
+    assert f"fast_scnn.json {said}, which" in done.err
+
+
+def test_a_begun_run_of_other_settings_is_not_gone_on_with(
+    call: Any, recipe: Path, place: Path
+) -> None:
+    begun = place / "runs/tiny/fast_scnn/recipe.json"
+    begun.parent.mkdir(parents=True)
+    begun.write_text(load_recipe(str(recipe), ["epochs=9"]).model_dump_json())
+    done = call(*ALL, recipe, "--models", "fast_scnn")
+    assert done.code == 2
+    assert "runs/tiny/fast_scnn is of tiny with epochs 9, which" in done.err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from litescene.cli.progress import keeps, progress
 from litescene.cli.train import follow
 from litescene.core.errors import DivergedError, InputError, UnknownNameError
+from litescene.core.trained import trained_by
 from litescene.media.atomic import require_writable
 
 if TYPE_CHECKING:
@@ -72,6 +74,9 @@ def train_all(
     networks = _counted(choice, choice.names(list_models(task=task)), common.model)
     if not networks:
         raise InputError("no network fits --models, --gmacs and --pool together")
+    trained = trained_by(common.name, task, stored).keys() & networks.keys()
+    if trained:
+        print(f"{len(trained)} of {len(networks)} have a result in {stored}", file=sys.stderr)
     with keeps("go on by giving the same command again"):
         failures = train_networks(common, networks, folder, stored, follow)
     for name, reason in failures.items():

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from litescene.core import DivergedError
+from litescene.core import DivergedError, InputError
 from litescene.core.provenance import provenance
 from litescene.core.trained import trained_by
 from litescene.media.atomic import write_atomic
-from litescene.training.data_specs import without_data_folders
+from litescene.training.data_specs import data_specs, without_data_folders
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe
 from litescene.training.run_folder import RunFolder
@@ -42,6 +42,9 @@ def train_networks(
 ) -> dict[str, str]:
     """Train each network that has no result of this recipe yet; returns the failures by name.
 
+    Raises `InputError`, before anything is trained, where a result or a begun run of the recipe's
+    name is of other data, another length or another seed.
+
     Args:
         recipe: the common recipe; `model.name` is replaced, its `name` is the protocol's.
         networks: names in order, each with what its result shall say besides (parameters, MACs).
@@ -50,6 +53,8 @@ def train_networks(
         follow: calls the second argument, which trains, and shows the trainer's progress.
 
     """
+    for name in networks:
+        _require_same(recipe, RunFolder(out / name), results, name)
     failures: dict[str, str] = {}
     for name, facts in networks.items():
         folder = RunFolder(out / name)
@@ -63,6 +68,29 @@ def train_networks(
                 continue
             store_result(results, recipe.task, name, result_of(folder, facts))
     return failures
+
+
+def _require_same(recipe: Recipe, folder: RunFolder, results: Path, name: str) -> None:
+    """Refuse to take what was trained otherwise for what is asked for, or to go on with it."""
+    there = trained_by(recipe.name, recipe.task, results).get(name)
+    if there is not None:
+        where, facts = f"{results / recipe.task / name}.json", there.facts
+        trained_on = data_specs(facts.get("trained_on"))
+    elif (folder.path / "recipe.json").exists():
+        begun = folder.recipe()
+        where, facts = f"{folder.path}", {"epochs": begun.epochs, "seed": begun.seed}
+        trained_on = data_specs(begun.settings)
+    else:
+        return
+    asked = {"epochs": recipe.epochs, "seed": recipe.seed}
+    other = [f"{key} {facts[key]}" for key in asked if facts.get(key, asked[key]) != asked[key]]
+    if not set(trained_on) <= set(data_specs(recipe.settings)):
+        other.append(f"data {', '.join(trained_on)}")
+    if other:
+        raise InputError(
+            f"{where} is of {recipe.name} with {', '.join(other)}, which is not what is asked for; "
+            "give another --out (and --results)"
+        )
 
 
 def recipe_of(recipe: Recipe, name: str) -> Recipe:

@@ -40,6 +40,18 @@ def without_data_folders(plain: Any) -> Any:
     return _specs_changed(plain, _bare)
 
 
+def data_specs(plain: Any) -> list[str]:
+    """All data specifications inside plain JSON, with their format and last name, sorted."""
+    found: set[str] = set()
+
+    def note(spec: str) -> str:
+        found.add(_bare(spec))
+        return spec
+
+    _specs_changed(plain, note)
+    return sorted(found)
+
+
 def _absolute(spec: str) -> str:
     if spec.partition(":")[0] in WITH_VIEWS:
         name, root, _ = split_view(spec)
