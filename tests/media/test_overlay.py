@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 import pytest
 
-from litescene.core import CAMVID, IGNORE, STREET_OBJECTS, Detections
+from litescene.core import CAMVID, IGNORE, STREET_OBJECTS, Detections, Taxonomy, distinct_colors
+from litescene.media.lettering import font_for
 from litescene.media.overlay import (
     blend_labels,
     draw_detections,
@@ -140,6 +143,45 @@ def test_the_legend_shows_every_class_colour_at_the_bottom() -> None:
     shown = {tuple(int(v) for v in c) for c in image[280:].reshape(-1, 3)}
     assert set(CAMVID.colors) <= shown
     assert (image[:280] == 255).all()
+
+
+def colors_in(image: np.ndarray) -> set[tuple[int, ...]]:
+    return {tuple(int(v) for v in c) for c in image.reshape(-1, 3)}
+
+
+def test_a_legend_of_many_classes_leaves_the_picture_to_be_seen() -> None:
+    many = Taxonomy("many", tuple(f"class number {i}" for i in range(150)), distinct_colors(150))
+    image = np.full((360, 480, 3), 255, np.uint8)
+    draw_legend(image, many, [140, 3, 77])
+    assert {many.colors[i] for i in (140, 3, 77)} <= colors_in(image)
+    assert (image[:320] == 255).all()
+    everything = draw_legend(np.full((360, 480, 3), 255, np.uint8), many, range(149, -1, -1))
+    assert (everything[:240] == 255).all()
+    assert many.colors[149] in colors_in(everything[240:])
+    small = draw_legend(np.full((64, 64, 3), 255, np.uint8), CAMVID)
+    assert (small[:43] == 255).all()
+
+
+@pytest.mark.parametrize("name", ["Straße", "Überweg für Fußgänger", "дорога"])
+def test_names_have_their_own_letters_and_not_question_marks(name: str) -> None:
+    """The same words drawn by Pillow alone have nearly the same share of ink in every column."""
+    image = draw_legend(np.zeros((480, 640, 3), np.uint8), Taxonomy("x", (name,), ((0, 0, 0),)))
+    ink = np.clip(image.max(axis=2).astype(float) - 24, 0, None)  # on the legend's dark ground
+    font = font_for(name, round(30 * 0.45))
+    canvas = PIL.Image.new("L", (640, 40))
+    PIL.ImageDraw.Draw(canvas).text((0, 20), name, 255, font, "ls")
+    width = round(font.getlength(name))
+    drawn, wanted = (v.sum(axis=0) / v.sum() for v in (ink, np.asarray(canvas, float)))
+    offset = int(np.argmax(drawn > 0)) - int(np.argmax(wanted > 0))
+    assert np.abs(drawn[offset : offset + width] - wanted[:width]).sum() < 0.1
+    box = draw_detections(
+        np.zeros((96, 128, 3), np.uint8),
+        Detections(
+            np.array([[10, 40, 60, 90]], np.float32), np.ones(1, np.float32),
+            np.zeros(1, np.int32), Taxonomy("x", (name,), ((255, 255, 255),)),
+        ),
+    )  # fmt: skip
+    assert len(colors_in(box[20:40, 10:120])) > 2
 
 
 def test_the_status_is_readable_on_any_ground() -> None:

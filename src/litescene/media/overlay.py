@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import cv2
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
 from numba import njit
 from numpy.typing import NDArray
 
 from litescene.core import IGNORE, Detections, Image, Taxonomy, distinct_colors
+from litescene.media.lettering import font_for
 
 Color = tuple[int, int, int]
 """RGB, 0 to 255."""
@@ -18,6 +22,8 @@ Color = tuple[int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _DARK, _WHITE = (24, 24, 24), (255, 255, 255)
 _TRACK_COLORS = distinct_colors(31)
+_SAME_LETTERS = 30
+"""Pixels of a font whose letters are as high as OpenCV's at scale 1."""
 _DESIGN_HEIGHT = 480.0
 """Picture height for which sizes of text and lines are given; they scale with it."""
 
@@ -112,10 +118,19 @@ def draw_tracks(image: Image, tracks: Mapping[int, NDArray[np.floating]]) -> Ima
     return image
 
 
-def draw_legend(image: Image, taxonomy: Taxonomy) -> Image:
-    """Draw a strip with all class colours and names along the bottom of `image` (in place)."""
-    strip = _legend_strip(taxonomy, image.shape[1], _scale(image))
-    height = min(strip.shape[0], image.shape[0])
+def draw_legend(image: Image, taxonomy: Taxonomy, present: Sequence[int] = ()) -> Image:
+    """Draw a strip with class colours and names along the bottom of `image` (in place).
+
+    All classes of the taxonomy; but where they would take more than a third of the height, those
+    of `present` (indices, the most important first) as far as there is room.
+    """
+    scale, most = _scale(image), image.shape[0] // 3
+    entries = tuple(zip(taxonomy.names, taxonomy.colors, strict=True))
+    strip = _legend_strip(entries, image.shape[1], scale)
+    if strip.shape[0] > most and present:
+        strip = _legend_strip(tuple(entries[i] for i in present), image.shape[1], scale)
+    row = _row_height(scale)
+    height = min(strip.shape[0], most // row * row)
     image[image.shape[0] - height :] = strip[:height]
     return image
 
@@ -136,8 +151,22 @@ def _text_size(text: str, scale: float) -> tuple[int, int, int]:
 
     Few are kept: texts with times, ids and scores hardly come again.
     """
+    if not text.isascii():
+        mask, height = _letters(text, scale)
+        return mask.shape[1], height, mask.shape[0] - height
     (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
     return int(width), int(height), int(below)
+
+
+@lru_cache(maxsize=256)
+def _letters(text: str, scale: float) -> tuple[NDArray[np.uint8], int]:
+    """A text in letters that OpenCV lacks: 0 to 255 for its ink, and its height above the base."""
+    font = font_for(text, round(_SAME_LETTERS * scale))
+    _, top, right, bottom = font.getbbox(text, anchor="ls")
+    height = max(math.ceil(-top), 1)
+    canvas = PIL.Image.new("L", (math.ceil(right), height + max(math.ceil(bottom), 1)))
+    PIL.ImageDraw.Draw(canvas).text((0, height), text, 255, font, "ls")
+    return np.asarray(canvas), height
 
 
 def _tag(image: Image, text: str, x: int, y: int, ground: Color) -> None:
@@ -152,7 +181,13 @@ def _tag(image: Image, text: str, x: int, y: int, ground: Color) -> None:
 
 
 def _write(image: Image, text: str, x: int, y: int, scale: float, color: Color) -> None:
-    cv2.putText(image, text, (x, y), _FONT, scale, color, 1, cv2.LINE_AA)
+    if text.isascii():
+        cv2.putText(image, text, (x, y), _FONT, scale, color, 1, cv2.LINE_AA)
+        return
+    mask, height = _letters(text, scale)
+    ground = image[max(y - height, 0) :, max(x, 0) :][: mask.shape[0], : mask.shape[1]]
+    share = mask[: ground.shape[0], : ground.shape[1], None] / 255.0
+    ground[:] = np.round(ground * (1 - share) + np.array(color) * share)
 
 
 def _ink(ground: Color) -> Color:
@@ -161,19 +196,24 @@ def _ink(ground: Color) -> Color:
     return _DARK if luma > 140 else _WHITE
 
 
-@lru_cache(maxsize=8)
-def _legend_strip(taxonomy: Taxonomy, width: int, scale: float) -> Image:
+def _row_height(scale: float) -> int:
     _, height, below = _text_size("Ag", scale)
-    row = height + below + 6
+    return height + below + 6
+
+
+@lru_cache(maxsize=8)
+def _legend_strip(entries: tuple[tuple[str, Color], ...], width: int, scale: float) -> Image:
+    """Names and colours, row by row."""
+    row, (_, _, below) = _row_height(scale), _text_size("Ag", scale)
     places, x, y = [], 4, 0
-    for name in taxonomy.names:
+    for name, _ in entries:
         wide = row + _text_size(name, scale)[0] + 6
         if x > 4 and x + wide > width:
             x, y = 4, y + row
         places.append((x, y))
         x += wide
     strip = np.full((y + row, width, 3), _DARK, np.uint8)
-    for name, color, (left, top) in zip(taxonomy.names, taxonomy.colors, places, strict=True):
+    for (name, color), (left, top) in zip(entries, places, strict=True):
         strip[top + 3 : top + row - 3, left : left + row - 6] = color
         _write(strip, name, left + row - 2, top + row - 3 - below, scale, _WHITE)
     return strip

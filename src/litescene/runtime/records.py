@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from litescene.core import Detections, Frame, Image, SegmentationMap
 from litescene.media.atomic import write_atomic
 from litescene.media.box_files import BoxFile, CocoFile, MotFile
@@ -74,11 +76,14 @@ class LabelRecords(Records):
     def add(self, frame: Frame, result: SegmentationMap) -> Image:
         """Write the labels; the overlay mixes class colours in and has a legend."""
         write_png_labels(self._folder / self._file_of(frame), result.labels)
-        for class_name, share in result.shares().items():
+        shares = result.shares()
+        for class_name, share in shares.items():
             self._sums[class_name] = self._sums.get(class_name, 0.0) + share
         self._frames += 1
         overlay = blend_labels(frame.image, result.labels, result.taxonomy.palette)
-        return draw_legend(overlay, result.taxonomy)
+        amounts = list(shares.values())
+        present = [i for i in np.argsort(amounts)[::-1].tolist() if amounts[i]]
+        return draw_legend(overlay, result.taxonomy, present)
 
     def close(self) -> None:
         """Close the lines."""
