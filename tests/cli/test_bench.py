@@ -232,6 +232,21 @@ def test_pick_names_what_ships_beside_what_is_to_be_trained(call: Any, place: Pa
     assert "ships, and is in time" not in ended.out
 
 
+def test_pick_names_the_weights_that_lie_beside_the_results(call: Any, place: Path) -> None:
+    keep({"pp_liteseg_t": 20.0})
+    results = store(place / "runs/alike/results", {"pp_liteseg_t": 0.5}, "mine")
+    words = ("pick", "--fps", "30", "--results", "runs/alike/results", "--protocol", "mine")
+    assert "--model pp_liteseg_t  # shipped weights" in call(*words).out
+    weights = results.parent / "pp_liteseg_t/last.safetensors"
+    weights.parent.mkdir()
+    weights.touch()
+    assert call(*words).out.count("litescene") == 2
+    assert (
+        "  litescene export runs/alike/pp_liteseg_t/last.safetensors -o pp_liteseg_t.onnx\n"
+        "  litescene segment VIDEO --model pp_liteseg_t.onnx\n"
+    ) in call(*words).out
+
+
 def test_pick_says_what_to_do_where_it_cannot_choose(call: Any, place: Path) -> None:
     results = store(place / "results", {"fast": 0.5})
     ended = call("pick", "--fps", "30", "--results", results)

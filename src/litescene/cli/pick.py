@@ -63,7 +63,7 @@ def command(
     choice = choose_network(record, trained, 1000 / fps)
     best = choice.in_time[0]
     _print_best(best, record, trained[best])
-    _print_use(best, trained[best])
+    _print_use(best, trained[best], results)
     _print_ready(record, trained, 1000 / fps)
     shown = [*choice.too_slow[-RUNNERS_UP:], *choice.in_time[1 : 1 + RUNNERS_UP]]
     if shown:
@@ -84,18 +84,20 @@ def _print_best(name: str, record: Benchmark, run: TrainedRun) -> None:
     )
 
 
-def _print_use(name: str, run: TrainedRun) -> None:
-    """The command to use it; weights that do not ship are trained first."""
-    ships = shipped().get(name)
+def _print_use(name: str, run: TrainedRun, results: Path) -> None:
+    """The command to use it; weights that neither ship nor lie beside the results are trained."""
+    checkpoint, ships = results.parent / name / "last.safetensors", shipped().get(name)
     print("\nuse it:")
-    if ships is not None:
+    if ships is not None and not checkpoint.is_file():
         stated = ships.open().contract.accuracy.get("mean_iou")
         note = f"  # shipped weights, mean IoU {stated:.3f} by their own card" if stated else ""
         print(f"  litescene segment VIDEO --model {name}{note}")
         return
-    recipe = shlex.quote(run.protocol)
-    print(f"  litescene train {recipe} --set model.name={name} --out runs/{name}")
-    print(f"  litescene export runs/{name}/best.safetensors -o {name}.onnx")
+    if not checkpoint.is_file():  # `train --all` writes run folders and results side by side
+        checkpoint = Path("runs") / name / "best.safetensors"
+        recipe = shlex.quote(run.protocol)
+        print(f"  litescene train {recipe} --set model.name={name} --out runs/{name}")
+    print(f"  litescene export {shlex.quote(str(checkpoint))} -o {name}.onnx")
     print(f"  litescene segment VIDEO --model {name}.onnx")
 
 
