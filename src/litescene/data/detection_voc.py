@@ -19,6 +19,7 @@ from litescene.data.detection_records import (
     read_each,
     read_text,
 )
+from litescene.data.location import find_folder
 from litescene.data.splitting import split_list
 
 _DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]*)""")
@@ -32,8 +33,8 @@ def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     list at all: which of them belong to the split is left to the caller. Objects marked difficult
     become crowd regions. The classes are those that occur in any file of the set.
     """
-    annotations = _folder(root, ("Annotations", "annotations"))
-    pictures = _folder(root, ("JPEGImages", "images", "PNGImages"))
+    annotations = find_folder(root, ("Annotations", "annotations"))
+    pictures = find_folder(root, ("JPEGImages", "images", "PNGImages"))
     files = sorted(annotations.glob("*.xml"))
     read = partial(_parse, pictures=pictures, flaws=flaws)
     parsed = list(read_each(files, read, flaws))
@@ -46,13 +47,6 @@ def read_voc(root: Path, split: str, flaws: Flaws = None) -> Annotations:
             raise DataError(f"{listed}: {min(missing)} has no file in {annotations}")
         parsed = [(path, one) for path, one in parsed if path.stem in stems]
     return Annotations(tuple(one for _, one in parsed), tuple(classes))
-
-
-def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (root / name).is_dir():
-            return root / name
-    raise DataError(f"{root}: expected a folder named {' or '.join(names)}")
 
 
 def _parse(path: Path, pictures: Path, flaws: Flaws) -> Annotated:

@@ -23,7 +23,7 @@ from litescene.data.detection_records import (
     read_text,
 )
 from litescene.data.yolo_config import SPLITS, YoloConfig
-from litescene.media.pictures import is_picture
+from litescene.media.pictures import is_picture, pictures_under
 
 _ORIENTATION = PIL.ExifTags.Base.Orientation
 _QUARTER_TURNS = (5, 6, 7, 8)
@@ -70,7 +70,7 @@ def _pictures(root: Path, config: YoloConfig, split: str) -> list[Path]:
     """The pictures of a split, in order of their paths."""
     images = root / "images"
     if split != "all" and (images / split).is_dir():
-        return _listed(images / split)
+        return pictures_under(images / split)
     entries = config.entries(split)
     if entries and not (split == "all" and images.is_dir() and _holds_pictures(images)):
         return sorted({p for where, value in entries for p in _of_entry(config, where, value)})
@@ -81,7 +81,7 @@ def _pictures(root: Path, config: YoloConfig, split: str) -> list[Path]:
         )
     if not images.is_dir() or not (root / "labels").is_dir():
         raise DataError(f"{root}: expected folders images and labels{said}")
-    return _listed(images)
+    return pictures_under(images)
 
 
 def _split_folders(images: Path) -> bool:
@@ -92,11 +92,6 @@ def _split_folders(images: Path) -> bool:
 
 def _holds_pictures(folder: Path) -> bool:
     return any(is_picture(p) for p in folder.iterdir())
-
-
-def _listed(folder: Path) -> list[Path]:
-    """The pictures of a folder and of the folders inside of it."""
-    return sorted(p for p in folder.rglob("*") if is_picture(p))
 
 
 def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
@@ -114,7 +109,9 @@ def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
         yield from matching
     elif source.is_dir():
         inner = source / "images"
-        yield from _listed(inner if inner.is_dir() and not _holds_pictures(source) else source)
+        yield from pictures_under(
+            inner if inner.is_dir() and not _holds_pictures(source) else source
+        )
     else:
         yield from _of_list(config, source)
 
@@ -122,7 +119,12 @@ def _of_entry(config: YoloConfig, where: str, value: str) -> Iterator[Path]:
 def _matching(base: Path, pattern: str) -> list[Path]:
     """The pictures that a pattern such as `images/*` stands for, and those in such folders."""
     found = [base / name for name in glob.glob(pattern, root_dir=base, recursive=True)]
-    return [p for one in found for p in (_listed(one) if one.is_dir() else [one]) if is_picture(p)]
+    return [
+        p
+        for one in found
+        for p in (pictures_under(one) if one.is_dir() else [one])
+        if is_picture(p)
+    ]
 
 
 def _of_list(config: YoloConfig, source: Path) -> Iterator[Path]:
@@ -157,7 +159,7 @@ def _strays(pictures: list[Path]) -> Iterator[str]:
     # Among pictures that lie beside their texts other texts, a list of a split, are no labels.
     folders = {(a.parent, b.parent) for a, b in zip(pictures, texts, strict=True)}
     folders = {(images, labels) for images, labels in folders if images != labels}
-    known = {path.with_suffix("") for images, _ in folders for path in _listed(images)}
+    known = {path.with_suffix("") for images, _ in folders for path in pictures_under(images)}
     without = {
         text: images / text.relative_to(labels).with_suffix("")
         for images, labels in folders

@@ -38,3 +38,11 @@ def split_spec(spec: str, formats: tuple[str, ...]) -> tuple[str, Path]:
         f"data '{spec}': neither {given} nor {data_root() / given} exists; "
         f"give the right path or set {VARIABLE}"
     )
+
+
+def find_folder(root: Path, names: tuple[str, ...]) -> Path:
+    """The first folder of these names that a data set has; a `DataError` if it has none."""
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise DataError(f"{root}: expected a folder named {' or '.join(names)}")

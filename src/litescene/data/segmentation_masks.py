@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from litescene.core import IGNORE, DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
 from litescene.data.detection_records import read_text
+from litescene.data.location import find_folder
 from litescene.data.segmentation_records import (
     SPLITS,
     Color,
@@ -28,7 +29,7 @@ from litescene.data.segmentation_records import (
 )
 from litescene.data.splitting import named_split, split_list
 from litescene.media.class_files import ClassList, parse_classes, parse_label_map
-from litescene.media.pictures import is_picture, pixels_of
+from litescene.media.pictures import pictures_under, pixels_of
 
 PICTURES, MASKS = ("images", "JPEGImages"), ("masks", "SegmentationClass")
 LABEL_MAP = "labelmap.txt"
@@ -59,27 +60,20 @@ def read_masks(root: Path, split: str) -> Opened:
     `AbsentSplitError` for a split that the set has not; reading a mask raises `DataError` for a
     value or colour that is not in the list.
     """
-    images, masks = _folder(root, PICTURES), _folder(root, MASKS)
+    images, masks = find_folder(root, PICTURES), find_folder(root, MASKS)
     taxonomy, read = _classes(_list_of_classes(root))
     pictures = _pictures(root, images, split)
     pairs = paired(pictures, lambda p: masks / p.relative_to(images).with_suffix(".png"))
     return Opened(pairs, taxonomy, read)
 
 
-def _folder(root: Path, names: tuple[str, ...]) -> Path:
-    for name in names:
-        if (root / name).is_dir():
-            return root / name
-    raise DataError(f"{root}: expected a folder named {' or '.join(names)}")
-
-
 def _pictures(root: Path, images: Path, split: str) -> list[Path]:
     if (images / split).is_dir():
-        return _listed(images / split)
+        return pictures_under(images / split)
     folders = [name for name in SPLITS if (images / name).is_dir()]
     if folders:
         raise AbsentSplitError(f"{images} has no folder '{split}' beside {', '.join(folders)}")
-    pictures = _listed(images)
+    pictures = pictures_under(images)
     names = split_list(root / "ImageSets" / "Segmentation", split)
     if names is not None:
         pictures = _named(pictures, images, names)
@@ -94,10 +88,6 @@ def _pictures(root: Path, images: Path, split: str) -> list[Path]:
             f"pictures, or make folders train and val in {images.name} and beside it"
         )
     return chosen
-
-
-def _listed(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if is_picture(p))
 
 
 def _named(pictures: list[Path], images: Path, names: Path) -> list[Path]:

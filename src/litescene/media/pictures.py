@@ -58,6 +58,11 @@ def is_picture(path: Path) -> bool:
     return visible and path.suffix.lower() in PICTURE_SUFFIXES and path.is_file()
 
 
+def pictures_under(folder: Path) -> list[Path]:
+    """The pictures of a folder and of the folders inside of it, in order of their paths."""
+    return sorted(p for p in folder.rglob("*") if is_picture(p))
+
+
 def read_picture(source: Picture) -> Image:
     """Read a picture as H×W×3 uint8 RGB, turned upright as its EXIF orientation says.
 
@@ -113,8 +118,7 @@ def read_labels(path: Path | str) -> NDArray[np.uint8]:
 def pixels_of(path: Path | str) -> Literal["values", "palette", "colours"]:
     """What the pixels of a picture are: one number each, places in its palette, or colours.
 
-    Raises `SourceError`, naming it, if it is missing, damaged or
-    no picture.
+    Raises `SourceError`, naming the file, if it is missing, damaged or no picture.
     """
     path = Path(path)
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -53,8 +53,15 @@ def train_networks(
         follow: calls the second argument, which trains, and shows the trainer's progress.
 
     """
+    trained = trained_by(recipe.name, recipe.task, results)
     for name in networks:
-        _require_same(recipe, RunFolder(out / name), results, name)
+        if name in trained:
+            facts, where = trained[name].facts, f"{results / recipe.task / name}.json"
+            _require_same(recipe, facts, data_specs(facts.get("trained_on")), where)
+        elif (out / name / "recipe.json").exists():
+            begun = RunFolder(out / name).recipe()
+            stated = {"epochs": begun.epochs, "seed": begun.seed}
+            _require_same(recipe, stated, data_specs(begun.settings), str(out / name))
     failures: dict[str, str] = {}
     for name, facts in networks.items():
         folder = RunFolder(out / name)
@@ -70,18 +77,8 @@ def train_networks(
     return failures
 
 
-def _require_same(recipe: Recipe, folder: RunFolder, results: Path, name: str) -> None:
+def _require_same(recipe: Recipe, facts: Facts, trained_on: Sequence[str], where: str) -> None:
     """Refuse to take what was trained otherwise for what is asked for, or to go on with it."""
-    there = trained_by(recipe.name, recipe.task, results).get(name)
-    if there is not None:
-        where, facts = f"{results / recipe.task / name}.json", there.facts
-        trained_on = data_specs(facts.get("trained_on"))
-    elif (folder.path / "recipe.json").exists():
-        begun = folder.recipe()
-        where, facts = f"{folder.path}", {"epochs": begun.epochs, "seed": begun.seed}
-        trained_on = data_specs(begun.settings)
-    else:
-        return
     asked = {"epochs": recipe.epochs, "seed": recipe.seed}
     other = [f"{key} {facts[key]}" for key in asked if facts.get(key, asked[key]) != asked[key]]
     if not set(trained_on) <= set(data_specs(recipe.settings)):
