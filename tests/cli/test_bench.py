@@ -301,13 +301,14 @@ def test_a_whole_record_of_another_commit_is_drawn_and_a_partial_one_refused(
 
 
 def test_focus_is_counted_and_timed_beside_convolutions(call: Any, place: Path) -> None:
-    ended = call("bench", "focus", "--size", "64x96", "--rounds", "2", "--json", "focus.json")
+    # The least of twenty turns, as a busy machine may slow both turns of two.
+    ended = call("bench", "focus", "--size", "64x96", "--rounds", "20", "--json", "focus.json")
     assert ended.code == 0
     assert "Focus: 4 slices, 3×3 " in ended.out
     forms = json.loads((place / "focus.json").read_text())["forms"]
     assert [form["parameters"] for form in forms] == [3520, 3520, 928]
     assert forms[0]["macs"] == forms[1]["macs"] == 4 * forms[2]["macs"] == 32 * 48 * 12 * 9 * 32
-    assert all(form["training_ms"]["median"] > form["forward_ms"]["least"] > 0 for form in forms)
+    assert all(form["training_ms"]["least"] > form["forward_ms"]["least"] > 0 for form in forms)
     odd = call("bench", "focus", "--size", "65x96")
     assert (odd.code, odd.err.count("\n")) == (2, 1)
     assert "even sides, not 65×96" in odd.err
