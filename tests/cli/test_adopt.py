@@ -110,9 +110,10 @@ def test_a_file_that_is_no_onnx_is_one_line(call: Any, place: Path) -> None:
     assert (ended.code, ended.err.count("\n")) == (2, 1)
 
 
-def test_labels_may_bring_their_colours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_labels_may_bring_their_colours(encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
-    path.write_text("traffic light 250 170 30\nsky 70 130 180\n")
+    path.write_text("traffic light 250 170 30\nsky 70 130 180\n", encoding)
     taxonomy = read_taxonomy(str(path))
     assert taxonomy.names == ("traffic light", "sky")
     assert taxonomy.colors == ((250, 170, 30), (70, 130, 180))

@@ -190,6 +190,11 @@ def test_vimeo_holds_the_last_of_its_train_list_back(vimeo: Path) -> None:
     assert numbers(f"vimeo:{vimeo}", "test", 1) == [(1,)]
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(vimeo: Path) -> None:
+    (vimeo / "tri_testlist.txt").write_text("00001/0001\n", "utf-8-sig")
+    assert numbers(f"vimeo:{vimeo}", "test", 1) == [(1,)]
+
+
 def test_a_damaged_list_or_triplet_of_vimeo_is_named(vimeo: Path) -> None:
     (vimeo / "sequences/00001/0003/im2.png").write_bytes(b"not a picture")
     with pytest.raises(DataError, match=r"00001/0003/im2.png"):

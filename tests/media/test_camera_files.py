@@ -135,6 +135,12 @@ def test_kitti_cameras_are_chosen_by_suffix(tmp_path: Path) -> None:
         read_camera(path + ":7", 1226, 370)
 
 
+@pytest.mark.parametrize("text", [KITTI, ROS.format(model="equidistant", count=4, data=list(D4))])
+def test_files_may_begin_with_a_byte_order_mark(tmp_path: Path, text: str) -> None:
+    plain, marked = _write(tmp_path, "a.txt", text), _write(tmp_path, "b.txt", "\ufeff" + text)
+    assert read_camera(marked, 640, 480) == read_camera(plain, 640, 480)
+
+
 @pytest.mark.parametrize(
     ("line", "model", "distortion"),
     [

@@ -53,6 +53,13 @@ def test_kitti_times_are_used(tmp_path: Path, place: str) -> None:
     assert notes == []
 
 
+def test_a_times_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "pictures", ["a.png", "b.png"])
+    (tmp_path / "times.txt").write_text("1.5\n2.5\n", "utf-8-sig")
+    frames, notes = read(folder)
+    assert ([f.time for f in frames], notes) == ([1.5, 2.5], [])
+
+
 def test_names_that_are_numbers_pick_their_lines_of_a_longer_times_file(tmp_path: Path) -> None:
     folder = fill(tmp_path / "image_0", ["000001.png", "000003.png"])
     (tmp_path / "times.txt").write_text("0\n0.5\n1.0\n1.5\n2.0\n")

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,17 @@ def test_euroc_is_read_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         Rotation.from_quat(wxyz).as_matrix(), _trajectory().poses[:, :3, :3], atol=1e-8
     )
+
+
+@pytest.mark.parametrize("write", [write_tum, write_kitti, write_euroc])
+def test_files_may_begin_with_a_byte_order_mark(
+    tmp_path: Path, write: Callable[[Path, Trajectory], None]
+) -> None:
+    path = tmp_path / "poses.txt"
+    write(path, _trajectory())
+    times = _trajectory().times if write is write_kitti else None
+    path.write_text(path.read_text("utf-8"), "utf-8-sig")
+    _same(read_trajectory(path, times), _trajectory())
 
 
 def test_slightly_rounded_rotations_come_out_orthonormal(tmp_path: Path) -> None:

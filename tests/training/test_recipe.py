@@ -10,6 +10,7 @@ from litescene.core import RecipeError
 from litescene.training.recipe import (
     OptimizerSection,
     StageSection,
+    find_recipe,
     in_order,
     load_recipe,
     recipe_from_dict,
@@ -61,6 +62,12 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
     path.write_text("epochs = ")
     with pytest.raises(RecipeError, match="not a TOML file"):
         load_recipe(str(path))
+
+
+def test_a_recipe_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "segmentation_common.toml"
+    path.write_text(find_recipe("segmentation_common").read_text("utf-8"), "utf-8-sig")
+    assert load_recipe(str(path)) == load_recipe("segmentation_common")
 
 
 def test_the_checkpoint_to_start_from_is_found_from_the_current_folder(

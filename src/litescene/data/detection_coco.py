@@ -23,8 +23,8 @@ from litescene.data.detection_records import (
     annotated,
     find_picture,
     read_each,
-    read_text,
 )
+from litescene.data.text_files import read_text
 
 _OBJECTS = "instances_"
 """How the names of the official files with boxes begin."""

@@ -120,16 +120,6 @@ def annotated(picture: Path, rows: Sequence[Row], flaws: Flaws = None) -> Annota
     return Annotated(picture, boxes[kept].astype(np.float32), names, crowd)
 
 
-def read_text(path: Path) -> str:
-    """The text of an annotation file; a `DataError` if it is missing or no text."""
-    try:
-        return path.read_text("utf-8-sig")  # some editors begin a file with a mark
-    except FileNotFoundError as error:
-        raise DataError(f"there is no annotation file {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text: {error}") from error
-
-
 def find_picture(folder: Path, name: str, where: str) -> Path:
     """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
     exact = folder / name
@@ -139,14 +129,3 @@ def find_picture(folder: Path, name: str, where: str) -> Path:
         if os.path.isfile(path):
             return path
     raise DataError(f"{where}: there is no picture {exact}")
-
-
-def number(text: str, where: str, what: str) -> float:
-    """A finite number; a `DataError` that says where and what was expected otherwise."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        raise DataError(f"{where}: expected {what}, not '{text.strip()}'")
-    return value

@@ -17,10 +17,9 @@ from litescene.data.detection_records import (
     Row,
     annotated,
     find_picture,
-    number,
     read_each,
-    read_text,
 )
+from litescene.data.text_files import number, read_text
 from litescene.media.pictures import is_picture
 
 BOX_COLUMNS = ("image", "xmin", "ymin", "xmax", "ymax")

@@ -15,12 +15,11 @@ from litescene.data.detection_records import (
     Row,
     annotated,
     find_picture,
-    number,
     read_each,
-    read_text,
 )
 from litescene.data.location import find_folder
 from litescene.data.splitting import split_list
+from litescene.data.text_files import number, read_text
 
 _DECLARED = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z][\w.-]*)""")
 

@@ -18,10 +18,9 @@ from litescene.data.detection_records import (
     Flaws,
     Row,
     annotated,
-    number,
     read_each,
-    read_text,
 )
+from litescene.data.text_files import number, read_text
 from litescene.data.yolo_config import SPLITS, YoloConfig
 from litescene.media.pictures import is_picture, pictures_under
 

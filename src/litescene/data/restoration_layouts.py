@@ -9,6 +9,7 @@ from pathlib import Path
 from litescene.core import DataError
 from litescene.core.errors import AbsentSplitError
 from litescene.data.restoration_clips import SIZES, Clip, PictureClip, VideoClip, View
+from litescene.data.text_files import read_text
 from litescene.media.picture_source import natural_key
 from litescene.media.pictures import is_picture
 
@@ -62,10 +63,7 @@ def _listed(root: Path, split: str) -> list[tuple[str, str]]:
 
 
 def _lines(file: Path) -> list[tuple[str, str]]:
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} cannot be read as a list: {error}") from error
+    lines = read_text(file).splitlines()
     return [(f"{file}, line {i}", x.strip()) for i, x in enumerate(lines, 1) if x.strip()]
 
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from litescene.core import IGNORE, DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
-from litescene.data.detection_records import read_text
 from litescene.data.location import find_folder
 from litescene.data.segmentation_records import (
     SPLITS,
@@ -28,6 +27,7 @@ from litescene.data.segmentation_records import (
     value_table,
 )
 from litescene.data.splitting import named_split, split_list
+from litescene.data.text_files import read_text
 from litescene.media.class_files import ClassList, parse_classes, parse_label_map
 from litescene.media.pictures import pictures_under, pixels_of
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from litescene.core import DataError
-from litescene.data.detection_records import read_text
+from litescene.data.text_files import read_text
 from litescene.media.yaml_subset import parse_yaml
 
 SPLITS = ("train", "val", "test")

@@ -56,7 +56,7 @@ def read_camera(spec: str, width: int, height: int) -> Camera:
         return _sized(spec, Camera(width, height, fx, fy, cx, cy))
     path, choice = _split_choice(spec)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
         raise CameraError(

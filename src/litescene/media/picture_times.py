@@ -71,7 +71,7 @@ def _from_listing(file: Path, paths: Sequence[Path]) -> list[float] | None:
 
 def _rows(file: Path) -> list[list[str]]:
     try:
-        text = file.read_text()
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the times in {file}: {error}") from error
     lines = (line.split("#")[0].replace(",", " ").split() for line in text.splitlines())

@@ -96,7 +96,7 @@ def write_euroc(path: Path | str, trajectory: Trajectory) -> None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text("utf-8-sig")
     except OSError as error:
         raise DataError(f"cannot read trajectory {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

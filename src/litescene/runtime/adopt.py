@@ -26,7 +26,7 @@ def read_taxonomy(name_or_file: str) -> Taxonomy:
         return TAXONOMIES[name_or_file]
     path = Path(name_or_file)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"labels '{name_or_file}' are neither a text file nor one of {', '.join(TAXONOMIES)}"
@@ -40,7 +40,7 @@ def read_taxonomy(name_or_file: str) -> Taxonomy:
 def read_anchors(path: Path) -> dict[str, Any]:
     """Anchors and strides of a detector from JSON: `{"strides": [...], "anchors": [[[w, h]]]}`."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
+        plain = json.loads(path.read_text("utf-8-sig"))
         strides = tuple(int(s) for s in plain["strides"])
         anchors = tuple(tuple((float(w), float(h)) for w, h in lev) for lev in plain["anchors"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:

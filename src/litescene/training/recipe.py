@@ -215,7 +215,7 @@ def load_recipe(spec: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = find_recipe(spec)
     try:
-        plain = tomllib.loads(path.read_text("utf-8"))
+        plain = tomllib.loads(path.read_text("utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
     return _with_absolute_checkpoints(recipe_from_dict(plain, str(path), overrides))
