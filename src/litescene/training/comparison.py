@@ -131,7 +131,7 @@ def result_of(folder: RunFolder, facts: Facts) -> dict[str, Any]:
     """What a finished run says of its network: the last epoch's figures, not the best one's."""
     card = json.loads((folder.path / "last.json").read_text("utf-8"))
     recipe, result = card["recipe"], card["result"]
-    log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (folder.path / "log.jsonl").read_text("utf-8").splitlines()]
     figures = _MEASURED[card["task"]]
     chief = figures[0]
     return {
