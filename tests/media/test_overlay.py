@@ -9,6 +9,7 @@ from litescene.core import CAMVID, IGNORE, STREET_OBJECTS, Detections, Taxonomy,
 from litescene.media.lettering import font_for
 from litescene.media.overlay import (
     blend_labels,
+    draw_box,
     draw_detections,
     draw_legend,
     draw_status,
@@ -162,18 +163,31 @@ def test_a_legend_of_many_classes_leaves_the_picture_to_be_seen() -> None:
     assert (small[:43] == 255).all()
 
 
-@pytest.mark.parametrize("name", ["Straße", "Überweg für Fußgänger", "дорога"])
-def test_names_have_their_own_letters_and_not_question_marks(name: str) -> None:
-    """The same words drawn by Pillow alone have nearly the same share of ink in every column."""
-    image = draw_legend(np.zeros((480, 640, 3), np.uint8), Taxonomy("x", (name,), ((0, 0, 0),)))
-    ink = np.clip(image.max(axis=2).astype(float) - 24, 0, None)  # on the legend's dark ground
-    font = font_for(name, round(30 * 0.45))
+NAMES = ["Straße", "Überweg für Fußgänger", "дорога"]
+
+
+def assert_written(ink: np.ndarray, text: str) -> None:
+    """The text as Pillow alone draws it has nearly the same share of ink in every column."""
+    font = font_for(text, round(30 * 0.45))
     canvas = PIL.Image.new("L", (640, 40))
-    PIL.ImageDraw.Draw(canvas).text((0, 20), name, 255, font, "ls")
-    width = round(font.getlength(name))
+    PIL.ImageDraw.Draw(canvas).text((0, 20), text, 255, font, "ls")
+    width = round(font.getlength(text))
     drawn, wanted = (v.sum(axis=0) / v.sum() for v in (ink, np.asarray(canvas, float)))
     offset = int(np.argmax(drawn > 0)) - int(np.argmax(wanted > 0))
     assert np.abs(drawn[offset : offset + width] - wanted[:width]).sum() < 0.1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_in_a_legend_have_their_own_letters_and_not_question_marks(name: str) -> None:
+    image = draw_legend(np.zeros((480, 640, 3), np.uint8), Taxonomy("x", (name,), ((0, 0, 0),)))
+    assert_written(np.clip(image.max(axis=2).astype(float) - 24, 0, None), name)  # on its ground
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_over_a_box_have_their_own_letters_and_not_question_marks(name: str) -> None:
+    image = np.full((480, 640, 3), 255, np.uint8)
+    draw_box(image, np.array([100.0, 200.0, 500.0, 400.0]), f"{name} #7 0.90", (255, 255, 255))
+    assert_written(255 - image.min(axis=2).astype(float), f"{name} #7 0.90")
 
 
 def test_the_status_is_readable_on_any_ground() -> None:
