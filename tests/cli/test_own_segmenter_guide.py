@@ -50,6 +50,9 @@ def test_the_page_leads_from_masks_to_a_labelled_map(
         assert ended.code == 0, f"{command}: {ended.err}"
         said[command] = ended.out
     assert "<img" in (place / "my_classes.html").read_text()
+    assert {file.name for file in (place / "runs/mine/val").iterdir()} == {
+        "confusion.png", "pictures.png", "worst.png",
+    }  # fmt: skip
     (measured,) = [out for command, out in said.items() if " quantize " in command]
     assert "mean_iou on masks:my_classes, val" in measured
 

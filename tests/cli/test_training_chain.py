@@ -39,17 +39,21 @@ def test_train_resume_evaluate_export_and_segment_follow_each_other(
     assert "best.safetensors: fuse" in line
     assert line.endswith("more")
 
-    network = call("evaluate", checkpoint, "--data", "camvid:set", "--json", "network.json")
+    network = call("evaluate", checkpoint, "--data", "camvid:set", "--json", "network.json",
+                   "--pictures", "network")  # fmt: skip
     assert network.code == 0, network.err
 
     exported = call("export", checkpoint, "-o", "tiny.onnx")
     assert exported.code == 0, exported.err
     assert "largest_difference" in exported.out
     bundle = call("evaluate", "tiny.onnx", "--data", "camvid:set", "--engine", "onnxruntime",
-                  "--json", "bundle.json")  # fmt: skip
+                  "--json", "bundle.json", "--pictures", "bundle")  # fmt: skip
     assert bundle.code == 0, bundle.err
     a, b = (json.loads((place / f"{n}.json").read_text()) for n in ("network", "bundle"))
     assert a["metrics"]["mean_iou"] == pytest.approx(b["metrics"]["mean_iou"], abs=1e-3)
+    for folder in ("run/pictures", "network", "bundle"):
+        drawn = {file.name for file in (place / folder).iterdir()}
+        assert drawn == {"confusion.png", "pictures.png", "worst.png"}
 
     ended = call("segment", "set/val/0.png", "--model", "tiny.onnx", "--engine", "onnxruntime")
     assert ended.code == 0, ended.err

@@ -6,12 +6,11 @@ import io
 
 import numpy as np
 import PIL.Image
-import pytest
 
-from litescene.core import Detections, InputError, Taxonomy
+from litescene.core import Detections, Taxonomy
 from litescene.metrics import BoxTruth, DetectionMetric
 from litescene.metrics.box_confusion import BoxConfusion
-from litescene.metrics.detection_report import TILE, DetectionReport, require_report
+from litescene.metrics.detection_report import TILE, DetectionReport
 
 THREE = Taxonomy("three", ("a", "b", "c"), ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
 
@@ -104,10 +103,3 @@ def test_a_report_draws_curves_confusion_and_evenly_spread_pictures() -> None:
     assert report.confusion.counts.tolist() == [
         [10, 0, 0, 0], [10, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0],
     ]  # fmt: skip
-
-
-def test_pictures_of_other_tasks_are_refused() -> None:
-    require_report("segmentation", None)
-    require_report("detection", lambda report: None)
-    with pytest.raises(InputError, match="a model of segmentation"):
-        require_report("segmentation", lambda report: None)

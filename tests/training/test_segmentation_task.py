@@ -12,6 +12,7 @@ from torch import nn
 
 from litescene.core import DataError, RecipeError
 from litescene.data.segmentation import SegmentationData
+from litescene.metrics.segmentation_report import TILE, WRONG
 from litescene.models.spec import InputSpec
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe, recipe_from_dict
@@ -179,3 +180,15 @@ def test_pictures_are_seen_at_the_trained_area_and_measured_at_their_own_size(
     network.seen.clear()
     evaluate_segmentation(network, task.val, torch.device("cpu"))
     assert network.seen == [(200, 400), (400, 200)]
+
+
+def test_a_run_shows_its_validation_at_the_pictures_own_sizes(tmp_path: Path) -> None:
+    task = SegmentationTask(recipe(two_sizes(tmp_path), [], size=[176, 186]), torch.device("cpu"))
+    files = task.pictures(Halves())
+    assert set(files) == {"confusion.png", "pictures.png", "worst.png"}
+    sheet = cv2.imdecode(np.frombuffer(files["worst.png"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert sheet.shape[1] == 4 * TILE
+    light = (sheet[: TILE // 2 + TILE, : 2 * TILE] == 255).all(axis=2)
+    assert light[40 : TILE // 2, TILE // 2 : TILE].all()  # of 400×200, as it is and blended
+    assert light[TILE // 2 + 40 :, TILE // 2 : 3 * TILE // 4].all()  # of 200×400
+    assert not (sheet == WRONG).all(axis=2).any()

@@ -19,7 +19,10 @@ from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
 from litescene.media.atomic import require_writable, write_atomic
 from litescene.metrics.detection import BoxTruth, DetectionMetric
-from litescene.metrics.detection_report import DetectionReport, OnReport, require_report
+from litescene.metrics.detection_report import DetectionReport
+from litescene.metrics.report import EvaluationReport, OnReport, require_report
+from litescene.metrics.segmentation import ConfusionMatrix
+from litescene.metrics.segmentation_report import SegmentationReport
 from litescene.runtime.bundle import Bundle
 from litescene.runtime.engines import installed
 
@@ -27,10 +30,11 @@ if TYPE_CHECKING:
     from litescene.data.classification import ClassificationData
     from litescene.data.detection import DetectionData
     from litescene.data.restoration import Sample
+    from litescene.data.segmentation import SegmentationData
     from litescene.runtime.restoration import Restorer
 
 EXAMPLES = (
-    "litescene evaluate pp_liteseg_t --data camvid:camvid --split val",
+    "litescene evaluate pp_liteseg_t --data camvid:camvid --split val --pictures camvid_val/",
     "litescene evaluate yolov5_lite_s --data voc:road_signs --json signs.json",
     "litescene evaluate yolov5_lite_s --data voc:road_signs --pictures signs/",
     "litescene evaluate runs/camvid/best.safetensors --data camvid:camvid",
@@ -57,8 +61,8 @@ def command(
     pictures: Annotated[
         Path | None,
         typer.Option(
-            help="of a detector: folder for its precision-recall curves, confusion matrix and a "
-            "sheet of pictures with true and found boxes, as PNG",
+            help="of a segmenter or detector: folder for PNG files of what it confuses, and of "
+            "pictures with what is true and what it found",
             show_default=False,
         ),
     ] = None,
@@ -86,7 +90,7 @@ def command(
 def _into(folder: Path, title: str) -> OnReport:
     """Writes a report's pictures into a folder."""
 
-    def write(report: DetectionReport) -> None:
+    def write(report: EvaluationReport) -> None:
         for name, file in report.files(title).items():
             write_atomic(folder / name, file)
 
@@ -120,7 +124,7 @@ class Measurement:
     engine: str
     progress: Report
     report_to: OnReport | None = None
-    """Gets a detector's report when it has seen all pictures."""
+    """Gets the report of a segmenter or detector when it has seen all pictures."""
 
 
 Measured = tuple[str, dict[str, Any]]
@@ -133,11 +137,16 @@ def measured(bundle: Bundle, how: Measurement) -> Measured:
 
 
 def _segmentation(bundle: Bundle, how: Measurement) -> Measured:
+    from litescene.data.segmentation import open_segmentation
     from litescene.runtime.evaluation import evaluate_segmenter
     from litescene.runtime.segmentation import Segmenter
 
     segmenter = Segmenter(bundle, how.engine)
-    metrics = evaluate_segmenter(segmenter, _labelled(how))
+    opened = open_segmentation(how.data, how.split)
+    report = SegmentationReport(ConfusionMatrix(opened.taxonomy), opened.names)
+    metrics = evaluate_segmenter(segmenter, _labelled(opened, how.progress), report)
+    if how.report_to is not None:
+        how.report_to(report)
     return segmenter.engine, metrics
 
 
@@ -191,14 +200,11 @@ _MEASURES: dict[TaskName, Callable[[Bundle, Measurement], Measured]] = {
 }
 
 
-def _labelled(how: Measurement) -> Iterator[tuple[Image, SegmentationMap]]:
-    from litescene.data.segmentation import open_segmentation
-
-    opened = open_segmentation(how.data, how.split)
+def _labelled(opened: SegmentationData, report: Report) -> Iterator[tuple[Image, SegmentationMap]]:
     for index in range(len(opened)):
         image, labels = opened.load(index)
         yield image, SegmentationMap(labels, opened.taxonomy)
-        how.progress(index + 1, len(opened))
+        report(index + 1, len(opened))
 
 
 def _boxed(opened: DetectionData, report: Report) -> Iterator[tuple[Image, BoxTruth]]:

@@ -56,6 +56,11 @@ class SegmentationData:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the pictures' files."""
+        return tuple(picture.name for picture, _ in self.pairs)
+
     def picture(self, index: int) -> Image:
         """Picture `index`, H×W×3 uint8 RGB."""
         return read_picture(self.pairs[index][0])

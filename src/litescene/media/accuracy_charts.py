@@ -1,4 +1,4 @@
-"""Charts of a detector's accuracy: precision over recall, and a confusion matrix."""
+"""Charts of accuracy: precision over recall, and a confusion matrix."""
 
 from __future__ import annotations
 
@@ -85,19 +85,29 @@ def draw_curves(curves: Sequence[Curve], title: str, conditions: str) -> Drawing
 
 
 def draw_confusion(
-    counts: NDArray[np.int64], names: Sequence[str], title: str, conditions: str
+    counts: NDArray[np.int64],
+    names: Sequence[str],
+    title: str,
+    conditions: str,
+    *,
+    percent: bool = False,
+    beside: Sequence[str] = (),
 ) -> Drawing:
     """A matrix of true (rows) and found (columns), n×m, shaded by the share of the row.
 
     The first names are those of the rows, in order; columns have their numbers. Where there is a
-    row or column more than names, it is called `nothing`.
+    row or column more than names, it is called `nothing`. Cells say their count, or with `percent`
+    their share of the row; `beside` are words on the right of each row.
     """
     rows, columns = counts.shape
     called = [*names, "nothing"][:rows]
     labels = [f"{name} {i + 1}" for i, name in enumerate(called)]
     cell = max(8, min(40, 720 // columns))
     left = 24 + round(max(text_width(label, 13) for label in labels))
-    sheet = Drawing(max(left + cell * columns + 24, 420), TOP + 24 + cell * rows + 24)
+    right = left + cell * columns
+    wide = right + 24 + round(max((text_width(text, 13) for text in beside), default=0))
+    headline = round(max(text_width(title, 18), text_width(conditions, 12)))
+    sheet = Drawing(max(wide, headline + 48), TOP + 24 + cell * rows + 24)
     sheet.items += _headline(title, conditions, 24)
     top = TOP + 24
     for column in range(columns):
@@ -109,6 +119,8 @@ def draw_confusion(
         if cell >= 12 or row % 2 == 0:
             size = 13 if cell >= 16 else 9
             sheet.items.append(Words(left - 8, y + 0.35 * size, label, size, INK, "end"))
+            if row < len(beside):
+                sheet.items.append(Words(right + 6, y + 0.35 * size, beside[row], size, INK))
         total = int(counts[row].sum())
         for column in range(columns):
             count = int(counts[row, column])
@@ -117,14 +129,14 @@ def draw_confusion(
             found = [*names, "nothing"][column] if column <= len(names) else "nothing"
             said = f"{called[row]} found as {found}: {count} ({share:.1%})"
             sheet.items.append(Patch(x, top + cell * row, cell - 1, cell - 1, _shade(share), said))
-            if count and columns <= MOST_NUMBERED:
+            written = (f"{100 * share:.0f}" if share >= 0.005 else "") if percent else f"{count}"
+            if count and written and columns <= MOST_NUMBERED:
                 ink = INK if share < 0.5 else (255, 255, 255)
-                size = min(12, round(cell * 0.9 / max(len(str(count)) * 0.6, 1)))
+                size = min(12, round(cell * 0.9 / max(len(written) * 0.6, 1)))
                 ground = _shade(share)
                 sheet.items.append(
-                    Words(x + (cell - 1) / 2, y + 0.35 * size, f"{count}", size, ink, "middle",
-                          ground)
-                )  # fmt: skip
+                    Words(x + (cell - 1) / 2, y + 0.35 * size, written, size, ink, "middle", ground)
+                )
     return sheet
 
 

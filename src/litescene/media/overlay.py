@@ -26,6 +26,8 @@ _SAME_LETTERS = 30
 """Pixels of a font whose letters are as high as OpenCV's at scale 1."""
 _DESIGN_HEIGHT = 480.0
 """Picture height for which sizes of text and lines are given; they scale with it."""
+_DESIGN_SCALE = 0.45
+"""Of OpenCV's letters at that height."""
 
 
 def blend_labels(
@@ -135,6 +137,12 @@ def draw_legend(image: Image, taxonomy: Taxonomy, present: Sequence[int] = ()) -
     return image
 
 
+def legend(taxonomy: Taxonomy, width: int, present: Sequence[int]) -> Image:
+    """A strip of the colours and names of the classes `present` (indices), `width` pixels wide."""
+    entries = tuple((taxonomy.names[i], taxonomy.colors[i]) for i in present)
+    return _legend_strip(entries, width, _DESIGN_SCALE).copy()
+
+
 def draw_status(image: Image, text: str) -> Image:
     """Write one line on a dark ground at the top left of `image` (in place)."""
     _tag(image, text, 0, 0, _DARK)
@@ -142,7 +150,7 @@ def draw_status(image: Image, text: str) -> Image:
 
 
 def _scale(image: Image) -> float:
-    return max(0.35, 0.45 * image.shape[0] / _DESIGN_HEIGHT)
+    return max(0.35, _DESIGN_SCALE * image.shape[0] / _DESIGN_HEIGHT)
 
 
 @lru_cache(maxsize=256)

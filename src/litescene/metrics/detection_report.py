@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
 import cv2
 import numpy as np
 
-from litescene.core import Detections, Image, InputError
-from litescene.core.contract import TaskName
+from litescene.core import Detections, Image
 from litescene.media.accuracy_charts import Curve, draw_confusion, draw_curves
+from litescene.media.contact_sheet import place, spread, thumbnail
 from litescene.media.overlay import draw_detections
 from litescene.media.pictures import encode_png
 from litescene.metrics.box_confusion import BoxConfusion, in_use
@@ -19,19 +19,6 @@ SHOWN = 16
 TILE = 320
 """Pixels of the longest side of a picture on the sheet."""
 _TRUE = (255, 255, 255)
-
-
-OnReport = Callable[["DetectionReport"], None]
-"""Hears of a report when it has seen all pictures of an evaluation."""
-
-
-def require_report(task: TaskName, report_to: OnReport | None) -> None:
-    """An `InputError` where a report is wanted of a task that has none."""
-    if report_to is not None and task != "detection":
-        raise InputError(
-            f"pictures of an evaluation are drawn of detectors, and this is a model of {task}; "
-            "leave them out"
-        )
 
 
 class DetectionReport:
@@ -45,8 +32,7 @@ class DetectionReport:
     def __init__(self, metric: DetectionMetric, pictures: int) -> None:
         self.metric = metric
         self.confusion = BoxConfusion(metric.taxonomy)
-        chosen = np.linspace(0, max(pictures - 1, 0), min(SHOWN, pictures))
-        self._chosen = set(chosen.round().astype(int).tolist())
+        self._chosen = set(spread(pictures, SHOWN))
         self._count = 0
         self._tiles: list[Image] = []
 
@@ -81,14 +67,17 @@ class DetectionReport:
         return {
             "precision_recall.png": draw_curves(curves, title, overall).png(),
             "confusion.png": matrix.png(),
-            "pictures.png": encode_png(_sheet(self._tiles)),
+            "pictures.png": encode_png(self._sheet()),
         }
 
+    def _sheet(self) -> Image:
+        """On a square grid."""
+        side = max(math.ceil(math.sqrt(len(self._tiles))), 1)
+        rows = [self._tiles[i : i + side] for i in range(0, len(self._tiles), side)]
+        return place(rows, TILE, TILE)
+
     def _tile(self, image: Image, detections: Detections, truth: BoxTruth) -> Image:
-        scale = TILE / max(image.shape[:2])
-        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        size = max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1)
-        tile = np.array(cv2.resize(image, size, interpolation=method))
+        scale, tile = TILE / max(image.shape[:2]), thumbnail(image, TILE)
         seen = in_use(detections, self.confusion.score)
         found = Detections(
             detections.boxes[seen] * np.float32(scale),
@@ -101,16 +90,3 @@ class DetectionReport:
             x1, y1, x2, y2 = (round(float(value)) for value in box)
             cv2.rectangle(tile, (x1, y1), (x2, y2), _TRUE, 1)
         return tile
-
-
-def _sheet(tiles: list[Image]) -> Image:
-    """Tiles on a square grid, each centred in its field."""
-    side = max(int(np.ceil(np.sqrt(len(tiles)))), 1)
-    rows = max(-(-len(tiles) // side), 1)
-    sheet = np.full((rows * TILE, side * TILE, 3), 32, np.uint8)
-    for index, tile in enumerate(tiles):
-        row, column = divmod(index, side)
-        top = row * TILE + (TILE - tile.shape[0]) // 2
-        left = column * TILE + (TILE - tile.shape[1]) // 2
-        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return sheet

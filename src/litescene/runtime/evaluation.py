@@ -15,6 +15,7 @@ from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.detection_report import DetectionReport
 from litescene.metrics.image_quality import ImageQuality
 from litescene.metrics.segmentation import ConfusionMatrix
+from litescene.metrics.segmentation_report import SegmentationReport
 from litescene.runtime.classification import Classifier
 from litescene.runtime.detection import Detector
 from litescene.runtime.restoration import Restorer
@@ -25,19 +26,21 @@ EVALUATION_SCORE, EVALUATION_IOU = 0.001, 0.6
 
 
 def evaluate_segmenter(
-    segmenter: Segmenter, samples: Iterable[tuple[Image, SegmentationMap]]
+    segmenter: Segmenter,
+    samples: Iterable[tuple[Image, SegmentationMap]],
+    report: SegmentationReport | None = None,
 ) -> dict[str, Any]:
     """Mean IoU, accuracy and IoU per class at the pictures' own sizes; see `ConfusionMatrix`.
 
     All samples have one taxonomy, with the classes of the segmenter's in its order (`DataError`).
-    Where the segmenter has a class `void` more, pixels that it takes for that count as missed.
+    Where the segmenter has a class `void` more, pixels that it takes for that count as missed. A
+    `report`, made for these samples, sees every picture.
     """
-    matrix: ConfusionMatrix | None = None
     for image, truth in samples:
         table = common_labels(segmenter.taxonomy, truth.taxonomy)
-        matrix = matrix or ConfusionMatrix(truth.taxonomy)
-        matrix.add(table[segmenter(image).labels], truth.labels)
-    return (matrix or ConfusionMatrix(segmenter.taxonomy)).figures()
+        report = report or SegmentationReport(ConfusionMatrix(truth.taxonomy))
+        report.add(image, table[segmenter(image).labels], truth.labels)
+    return (report.matrix if report else ConfusionMatrix(segmenter.taxonomy)).figures()
 
 
 def evaluate_detector(

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from litescene.core import CheckpointError, DataError, Taxonomy
-from litescene.metrics.detection_report import OnReport, require_report
+from litescene.metrics.report import OnReport, require_report
 from litescene.training.checkpoint import load_model
 
 
@@ -32,8 +32,8 @@ def evaluate_checkpoint(
 ) -> dict[str, Any]:
     """Metrics of the checkpoint's task on `FORMAT:PATH`.
 
-    `report_to` gets a detector's report when it has seen all pictures; other tasks have none, and
-    it is an `InputError` to ask for one.
+    `report_to` gets the report of a segmenter or detector when it has seen all pictures; other
+    tasks have none, and it is an `InputError` to ask for one.
 
     Raises `CheckpointError` for a damaged file and `DataError` for data that do not fit.
     """
@@ -52,6 +52,8 @@ def evaluate_checkpoint(
 
 def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
     from litescene.data.segmentation import open_segmentation
+    from litescene.metrics import ConfusionMatrix
+    from litescene.metrics.segmentation_report import SegmentationReport
     from litescene.training.tasks.segmentation import evaluate_segmentation
 
     data = open_segmentation(spec, split)
@@ -63,7 +65,13 @@ def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
             f"as '{data.taxonomy.name}' ({', '.join(data.taxonomy.names)}); evaluate on data "
             "with its classes"
         )
-    return evaluate_segmentation(trained.model, data, trained.device, table, _seen_at(trained.card))
+    report = SegmentationReport(ConfusionMatrix(data.taxonomy), data.names)
+    found = evaluate_segmentation(
+        trained.model, data, trained.device, table, _seen_at(trained.card), report
+    )
+    if trained.report_to is not None:
+        trained.report_to(report)
+    return found
 
 
 def _seen_at(card: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -16,6 +16,7 @@ from litescene.data.augment import Augmentation, augment_batch, mix_classes, sam
 from litescene.data.segmentation import SegmentationData, open_segmentation
 from litescene.media.fitting import network_size, resize
 from litescene.metrics import ConfusionMatrix
+from litescene.metrics.segmentation_report import SegmentationReport
 from litescene.models.spec import SMALLEST_SIDE, input_spec_of
 from litescene.training.losses.sampling import PixelGrid
 from litescene.training.losses.segmentation import class_weights
@@ -73,6 +74,11 @@ class SegmentationTask:
     @property
     def _size(self) -> tuple[int, int]:
         return int(self.images.shape[1]), int(self.images.shape[2])
+
+    @property
+    def _seen_at(self) -> tuple[int, int] | None:
+        """As `evaluate_segmentation` has it."""
+        return None if self.settings.size is None else self._size
 
     def _extra(self, extra: ExtraPictures, shape: tuple[int, ...]) -> Loaded:
         data = open_segmentation(extra.data, "train")
@@ -151,12 +157,14 @@ class SegmentationTask:
 
     def evaluate(self, model: nn.Module) -> dict[str, Any]:
         """Mean IoU and IoU per class on val."""
-        size = None if self.settings.size is None else self._size
-        return evaluate_segmentation(model, self.val, self.device, size=size)
+        return evaluate_segmentation(model, self.val, self.device, size=self._seen_at)
 
     def pictures(self, model: nn.Module) -> dict[str, bytes]:
-        """None; `segment` and the like show what a network does."""
-        return {}
+        """Confusion, and true and found classes of val; see `SegmentationReport`."""
+        report = SegmentationReport(ConfusionMatrix(self.val.taxonomy), self.val.names)
+        evaluate_segmentation(model, self.val, self.device, size=self._seen_at, report=report)
+        recipe = self.recipe
+        return report.files(f"{recipe.model.name} by {recipe.name} on {self.val.name}, val")
 
     def card(self) -> dict[str, Any]:
         """Data, classes and training size."""
@@ -189,27 +197,30 @@ def evaluate_segmentation(
     device: torch.device,
     table: NDArray[np.uint8] | None = None,
     size: tuple[int, int] | None = None,
+    report: SegmentationReport | None = None,
 ) -> dict[str, Any]:
     """Mean IoU of a network (float32, evaluation mode) at the pictures' own sizes.
 
     `table` takes the network's labels to the data's, where they are not the same. With `size` the
     network sees pictures as a bundle of that size does (`network_size`), and its logits are brought
-    to the pictures' sizes; else it sees them as they are.
+    to the pictures' sizes; else it sees them as they are. A `report`, made for this data, sees
+    every picture.
     """
-    matrix = ConfusionMatrix(data.taxonomy)
+    report = report or SegmentationReport(ConfusionMatrix(data.taxonomy))
     network: Any = model
     spec = input_spec_of(model)
     for index in range(len(data)):
         image, labels = data.load(index)
+        seen = image
         if size is None:
             _require_size(image, data, index)
         else:
-            image = resize(image, network_size((image.shape[0], image.shape[1]), size))
-        x = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float()
+            seen = resize(image, network_size((image.shape[0], image.shape[1]), size))
+        x = torch.from_numpy(seen).to(device).permute(2, 0, 1)[None].float()
         head = network.head_logits(spec.normalised(x).contiguous(memory_format=torch.channels_last))
         logits = F.interpolate(
             head, size=labels.shape, mode="bilinear", align_corners=network.align_corners
         )
         predicted = logits[0].argmax(0).to(torch.uint8).cpu().numpy()
-        matrix.add(predicted if table is None else table[predicted], labels)
-    return matrix.figures()
+        report.add(image, predicted if table is None else table[predicted], labels)
+    return report.matrix.figures()
