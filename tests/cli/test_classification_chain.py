@@ -71,15 +71,19 @@ def test_train_evaluate_export_and_classify_follow_each_other(
     assert trained.code == 0, trained.err
     assert "best top1" in trained.out
     checkpoint = place / "run/best.safetensors"
-    network = call("evaluate", checkpoint, "--data", "imagefolder:set", "--json", "network.json")
+    network = call("evaluate", checkpoint, "--data", "imagefolder:set", "--json", "network.json",
+                   "--pictures", "network")  # fmt: skip
     assert network.code == 0, network.err
     assert "24 pictures" in network.out
     exported = call("export", checkpoint, "-o", "tiny.onnx")
     assert exported.code == 0, exported.err
     assert "decisions: equal" in exported.out
     bundle = call("evaluate", "tiny.onnx", "--data", "imagefolder:set", "--engine", "onnxruntime",
-                  "--json", "bundle.json")  # fmt: skip
+                  "--json", "bundle.json", "--pictures", "bundle")  # fmt: skip
     assert bundle.code == 0, bundle.err
+    for folder in ("run/pictures", "network", "bundle"):
+        drawn = {file.name for file in (place / folder).iterdir()}
+        assert drawn == {"confusion.png", "pictures.png", "worst.png"}
     a, b = (json.loads((place / f"{n}.json").read_text())["metrics"] for n in ("network", "bundle"))
     assert a == b
     assert a["top1"] > 0.9

@@ -55,12 +55,16 @@ def trained(call: Any, place: Path, model: str) -> None:
     assert call("train", "--resume", "run").code == 0
     checkpoint = place / "run/best.safetensors"
     data = ("--data", "video:set@160x128")
-    assert call("evaluate", checkpoint, *data, "--json", "network.json").code == 0
+    figures = call("evaluate", checkpoint, *data, "--json", "network.json", "--pictures", "network")
+    assert figures.code == 0, figures.err
     exported = call("export", checkpoint, "-o", "tiny.onnx", "--license", "mine")
     assert exported.code == 0, exported.err
     assert f"restoration, {model}" in exported.out
-    ended = call("evaluate", "tiny.onnx", *data, "--engine", "onnxruntime", "--json", "bundle.json")
+    ended = call("evaluate", "tiny.onnx", *data, "--engine", "onnxruntime", "--json", "bundle.json",
+                 "--pictures", "bundle")  # fmt: skip
     assert ended.code == 0, ended.err
+    for folder in ("run/pictures", "network", "bundle"):
+        assert [file.name for file in (place / folder).iterdir()] == ["worst.png"]
     assert "PSNR" in ended.out
     network, bundle = (
         json.loads((place / f"{n}.json").read_text())["metrics"] for n in ("network", "bundle")

@@ -8,12 +8,11 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from litescene.core import InputError, Taxonomy
+from litescene.core import Taxonomy
 from litescene.media.accuracy_charts import draw_confusion
 from litescene.media.contact_sheet import place, spread, thumbnail
 from litescene.media.drawing import Patch, Words
 from litescene.metrics import ConfusionMatrix
-from litescene.metrics.report import require_report
 from litescene.metrics.segmentation_report import SHOWN, TILE, WRONG, SegmentationReport
 
 THREE = Taxonomy("three", ("a", "b", "c"), ((255, 0, 0), (0, 255, 0), (0, 0, 255)))
@@ -137,11 +136,3 @@ def test_a_thumbnail_keeps_the_aspect_and_the_mean() -> None:
     assert small.shape == (180, 240, 3)
     np.testing.assert_allclose(small, image.reshape(180, 2, 240, 2, 3).mean((1, 3)), atol=1)
     assert thumbnail(image[:1], 320).shape == (1, 320, 3)
-
-
-def test_pictures_of_other_tasks_are_refused() -> None:
-    for task in ("segmentation", "detection"):
-        require_report(task, lambda report: None)
-    require_report("classification", None)
-    with pytest.raises(InputError, match="a model of classification"):
-        require_report("classification", lambda report: None)

@@ -195,7 +195,7 @@ def test_brightness_is_learned_and_the_card_says_what_was_seen(tmp_path: Path) -
     assert (card["task"], card["size"], card["crop_share"]) == ("classification", [64, 64], 0.9)
     assert card["taxonomy"]["names"] == ["dark", "light"]
     assert card["data"]["pictures"] == [12, 12]
-    found = evaluate_checkpoint(best, f"imagefolder:{root}", "val")
+    found, _ = evaluate_checkpoint(best, f"imagefolder:{root}", "val")
     assert found["top1"] == card["result"]["top1"]
     assert found["top1"] > 0.9
 
@@ -217,7 +217,7 @@ def test_clips_are_trained_measured_and_not_exported(tmp_path: Path) -> None:
     last = tmp_path / "run" / "last.safetensors"
     card = load_checkpoint(last).card
     assert (card["frames"], card["frame_stride"]) == (3, 2)
-    found = evaluate_checkpoint(last, f"clipfolder:{root}", "val")
+    found, _ = evaluate_checkpoint(last, f"clipfolder:{root}", "val")
     assert found["top1"] == card["result"]["top1"]
     with pytest.raises(InputError, match="takes clips"):
         export_checkpoint(last, tmp_path / "x.onnx")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,9 +18,13 @@ from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
 from litescene.media.atomic import require_writable, write_atomic
+from litescene.metrics.classification import TopAccuracy
+from litescene.metrics.classification_report import ClassificationReport
 from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.detection_report import DetectionReport
-from litescene.metrics.report import EvaluationReport, OnReport, require_report
+from litescene.metrics.image_quality import ImageQuality
+from litescene.metrics.report import EvaluationReport
+from litescene.metrics.restoration_report import RestorationReport
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.metrics.segmentation_report import SegmentationReport
 from litescene.runtime.bundle import Bundle
@@ -61,8 +65,8 @@ def command(
     pictures: Annotated[
         Path | None,
         typer.Option(
-            help="of a segmenter or detector: folder for PNG files of what it confuses, and of "
-            "pictures with what is true and what it found",
+            help="folder for PNG files of what the model confuses, and of pictures with what is "
+            "true and what it found, the worst ones among them",
             show_default=False,
         ),
     ] = None,
@@ -75,60 +79,60 @@ def command(
     """
     if json_file is not None:
         require_writable(json_file)
-    report_to = None if pictures is None else _into(pictures, f"{model} on {data}, {split}")
+    if pictures is not None:
+        require_writable(pictures, folder=True)
     with progress("evaluating") as report:
         if Path(model).suffix == ".safetensors":
-            found = _of_checkpoint(Path(model), data, split, report_to)
+            found = _of_checkpoint(Path(model), data, split)
         else:
-            found = _of_bundle(model, Measurement(data, split, engine, report, report_to))
-    record = {"model": model, "data": data, "split": split, **found, **provenance()}
+            found = _of_bundle(model, Measurement(data, split, engine, report))
+    record = {"model": model, "data": data, "split": split, **found.record(), **provenance()}
     if json_file is not None:
         write_atomic(json_file, json.dumps(record, indent=2) + "\n")
-    _print(found["metrics"])
+    _print(found.metrics)
+    if pictures is not None:
+        for name, file in found.report.files(f"{model} on {data}, {split}").items():
+            write_atomic(pictures / name, file)
 
 
-def _into(folder: Path, title: str) -> OnReport:
-    """Writes a report's pictures into a folder."""
-
-    def write(report: EvaluationReport) -> None:
-        for name, file in report.files(title).items():
-            write_atomic(folder / name, file)
-
-    require_writable(folder, folder=True)
-    return write
-
-
-def _of_checkpoint(path: Path, data: str, split: str, report_to: OnReport | None) -> dict[str, Any]:
+def _of_checkpoint(path: Path, data: str, split: str) -> Measured:
     if not installed("torch"):
         raise MissingExtraError("evaluating a checkpoint", "train")
     from litescene.training.evaluation import evaluate_checkpoint
 
-    return {"engine": "torch float32", "metrics": evaluate_checkpoint(path, data, split, report_to)}
+    return Measured("torch float32", *evaluate_checkpoint(path, data, split))
 
 
-def _of_bundle(name: str, how: Measurement) -> dict[str, Any]:
+def _of_bundle(name: str, how: Measurement) -> Measured:
     from litescene.runtime.catalog import find
 
     bundle = find(name)
-    require_report(bundle.contract.task, how.report_to)
-    used, metrics = measured(bundle, how)
-    return {"engine": used, "digest": bundle.digest, "metrics": metrics}
+    return replace(measured(bundle, how), digest=bundle.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """On what a bundle is measured, by which engine, and who hears of it."""
+    """On what a bundle is measured, by which engine, and who hears how far it is."""
 
     data: str
     split: str
     engine: str
     progress: Report
-    report_to: OnReport | None = None
-    """Gets the report of a segmenter or detector when it has seen all pictures."""
 
 
-Measured = tuple[str, dict[str, Any]]
-"""The engine that was used, and the metrics."""
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of it: figures, the report that saw all pictures, and of a bundle its digest."""
+
+    engine: str
+    metrics: dict[str, Any]
+    report: EvaluationReport
+    digest: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As plain JSON."""
+        digest = {} if self.digest is None else {"digest": self.digest}
+        return {"engine": self.engine, **digest, "metrics": self.metrics}
 
 
 def measured(bundle: Bundle, how: Measurement) -> Measured:
@@ -145,9 +149,7 @@ def _segmentation(bundle: Bundle, how: Measurement) -> Measured:
     opened = open_segmentation(how.data, how.split)
     report = SegmentationReport(ConfusionMatrix(opened.taxonomy), opened.names)
     metrics = evaluate_segmenter(segmenter, _labelled(opened, how.progress), report)
-    if how.report_to is not None:
-        how.report_to(report)
-    return segmenter.engine, metrics
+    return Measured(segmenter.engine, metrics, report)
 
 
 def _detection(bundle: Bundle, how: Measurement) -> Measured:
@@ -165,9 +167,7 @@ def _detection(bundle: Bundle, how: Measurement) -> Measured:
     opened = open_detection(how.data, how.split, detector.taxonomy)
     report = DetectionReport(DetectionMetric(detector.taxonomy), len(opened))
     metrics = evaluate_detector(detector, _boxed(opened, how.progress), report)
-    if how.report_to is not None:
-        how.report_to(report)
-    return detector.engine, metrics
+    return Measured(detector.engine, metrics, report)
 
 
 def _classification(bundle: Bundle, how: Measurement) -> Measured:
@@ -179,8 +179,10 @@ def _classification(bundle: Bundle, how: Measurement) -> Measured:
     classifier = Classifier(bundle, how.engine)
     if opened.has_clips:
         raise DataError(f"{how.data} has clips, and a bundle takes pictures; evaluate a checkpoint")
-    metrics = evaluate_classifier(classifier, _classed(opened, how.progress), opened.taxonomy)
-    return classifier.engine, metrics
+    report = ClassificationReport(TopAccuracy(classifier.taxonomy), opened.names)
+    samples = _classed(opened, how.progress)
+    metrics = evaluate_classifier(classifier, samples, opened.taxonomy, report)
+    return Measured(classifier.engine, metrics, report)
 
 
 def _restoration(bundle: Bundle, how: Measurement) -> Measured:
@@ -188,8 +190,9 @@ def _restoration(bundle: Bundle, how: Measurement) -> Measured:
     from litescene.runtime.restoration import Restorer
 
     restorer = Restorer(bundle, how.engine)
-    metrics = evaluate_restorer(restorer, _true_pictures(restorer, how))
-    return restorer.engine, metrics
+    report = RestorationReport(ImageQuality())
+    metrics = evaluate_restorer(restorer, _true_pictures(restorer, how), report)
+    return Measured(restorer.engine, metrics, report)
 
 
 _MEASURES: dict[TaskName, Callable[[Bundle, Measurement], Measured]] = {

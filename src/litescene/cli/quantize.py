@@ -91,7 +91,7 @@ def command(
     if before is not None:
         after = _measured(made, str(data), split)
         _print_loss(CHIEF.get(exact.contract.task, "psnr"), f"{data}, {split}", before, after)
-        state_accuracy(out, {name: v for name, v in after[1].items() if isinstance(v, float)})
+        state_accuracy(out, {name: v for name, v in after.metrics.items() if isinstance(v, float)})
 
 
 def _measured(bundle: Bundle, data: str, split: str) -> Measured:
@@ -101,11 +101,11 @@ def _measured(bundle: Bundle, data: str, split: str) -> Measured:
 
 def _print_loss(chief: str, data: str, exact: Measured, made: Measured) -> None:
     """What int8 costs on the data, and a warning if that is much."""
-    (engine, before), (other, after) = exact, made
-    lost = before[chief] - after[chief]
+    before, after = exact.metrics[chief], made.metrics[chief]
+    lost = before - after
     print(
-        f"{chief} on {data}: {before[chief]:.4f} in float32 ({engine}), "
-        f"{after[chief]:.4f} in int8 ({other}), {-lost:+.4f}"
+        f"{chief} on {data}: {before:.4f} in float32 ({exact.engine}), {after:.4f} in int8 "
+        f"({made.engine}), {-lost:+.4f}"
     )
     if chief in CHIEF.values() and lost > MOST_LOST:
         print(

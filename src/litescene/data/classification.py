@@ -54,6 +54,11 @@ class ClassificationData:
         return len(self.files)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of the files, with the folders of their classes."""
+        return tuple(f"{file.parent.name}/{file.name}" for file in self.files)
+
+    @property
     def has_clips(self) -> bool:
         """Whether the files are videos."""
         return self.name.startswith("clipfolder")

@@ -143,6 +143,15 @@ def legend(taxonomy: Taxonomy, width: int, present: Sequence[int]) -> Image:
     return _legend_strip(entries, width, _DESIGN_SCALE).copy()
 
 
+def caption(lines: Sequence[str], width: int, ground: Color) -> Image:
+    """A strip with lines of text, `width` pixels wide; what is longer is cut."""
+    row, (_, _, below) = _row_height(_DESIGN_SCALE), _text_size("Ag", _DESIGN_SCALE)
+    strip = np.full((row * len(lines), width, 3), ground, np.uint8)
+    for index, text in enumerate(lines, start=1):
+        _write(strip, text, 3, row * index - 3 - below, _DESIGN_SCALE, _ink(ground))
+    return strip
+
+
 def draw_status(image: Image, text: str) -> Image:
     """Write one line on a dark ground at the top left of `image` (in place)."""
     _tag(image, text, 0, 0, _DARK)

@@ -1,12 +1,15 @@
-"""What an evaluation shows besides its figures, and who gets it."""
+"""What an evaluation shows besides its figures, and which of its pictures are worth seeing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
-from litescene.core import InputError
-from litescene.core.contract import TaskName
+from litescene.core import Image
+from litescene.media.contact_sheet import spread
+
+Tiles = list[Image]
+"""What is shown of one picture, side by side."""
 
 
 class EvaluationReport(Protocol):
@@ -17,16 +20,41 @@ class EvaluationReport(Protocol):
         ...
 
 
-OnReport = Callable[[EvaluationReport], None]
-"""Hears of a report when it has seen all pictures of an evaluation."""
+class Examples:
+    """Chooses what is shown of an evaluation's pictures, and draws no others.
 
-_SHOWN: tuple[TaskName, ...] = ("segmentation", "detection")
+    Args:
+        most: how many of a kind.
+        count: pictures that may be shown, the first ones that come; without it any, but none are
+            chosen evenly.
 
+    """
 
-def require_report(task: TaskName, report_to: OnReport | None) -> None:
-    """An `InputError` where a report is wanted of a task that has none."""
-    if report_to is not None and task not in _SHOWN:
-        raise InputError(
-            f"pictures of an evaluation are drawn of {' and '.join(_SHOWN)}, and this is a model "
-            f"of {task}; leave them out"
-        )
+    def __init__(self, most: int, count: int | None = None) -> None:
+        self._most, self._count = most, count
+        self._wanted = set(spread(count or 0, most))
+        self._seen = 0
+        self._ranked: list[tuple[float, int, Tiles]] = []
+        self.evenly: list[Tiles] = []
+        """Of pictures from the first to the last."""
+
+    @property
+    def worst(self) -> list[Tiles]:
+        """Of the pictures that are worst, the worst first."""
+        return [tiles for _, _, tiles in self._ranked]
+
+    def add(self, badness: float, draw: Callable[[], Tiles]) -> None:
+        """Take the next picture, how bad its result is, and what draws it."""
+        index, self._seen = self._seen, self._seen + 1
+        if self._count is not None and index >= self._count:
+            return
+        among_worst = len(self._ranked) < self._most or badness > -self._ranked[-1][0]
+        if not among_worst and index not in self._wanted:
+            return
+        tiles = draw()
+        if index in self._wanted:
+            self.evenly.append(tiles)
+        if among_worst:
+            self._ranked.append((-badness, index, tiles))
+            self._ranked.sort(key=lambda kept: kept[:2])
+            del self._ranked[self._most :]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,9 +10,10 @@ from numpy.typing import NDArray
 
 from litescene.core import IGNORE, Image
 from litescene.media.accuracy_charts import draw_confusion
-from litescene.media.contact_sheet import place, spread, thumbnail
+from litescene.media.contact_sheet import place, thumbnail
 from litescene.media.overlay import blend_labels, draw_status, legend
 from litescene.media.pictures import encode_png
+from litescene.metrics.report import Examples, Tiles
 from litescene.metrics.segmentation import ConfusionMatrix
 
 SHOWN = 8
@@ -22,17 +22,10 @@ TILE = 320
 """Pixels of the longer side of a picture on a sheet."""
 WRONG = (255, 48, 48)
 """Colour of wrong pixels."""
+_COLOURED = 0.6
+"""Share of the classes' colours in what is painted over."""
 
 Labels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A picture on a sheet: its place in the data, its share of wrong pixels, its tiles."""
-
-    index: int
-    wrong: float
-    tiles: list[Image]
 
 
 class SegmentationReport:
@@ -46,37 +39,22 @@ class SegmentationReport:
 
     def __init__(self, matrix: ConfusionMatrix, names: Sequence[str] = ()) -> None:
         self.matrix = matrix
-        self._names = names
-        self._chosen = set(spread(len(names), SHOWN))
-        self._count = 0
-        self._spread: list[_Seen] = []
-        self._worst: list[_Seen] = []
+        self._names = iter(names)
+        self._examples = Examples(SHOWN, len(names))
 
     def add(self, image: Image, predicted: Labels, truth: Labels) -> None:
         """Count one picture H×W×3 RGB and its labels, both H×W, in the matrix too."""
         self.matrix.add(predicted, truth)
-        index, self._count = self._count, self._count + 1
-        if index >= len(self._names):
-            return
-        known = truth != IGNORE
-        wrong = known & (predicted != truth)
-        share = float(wrong.sum() / max(known.sum(), 1))
-        among_worst = len(self._worst) < SHOWN or share > self._worst[-1].wrong
-        if not among_worst and index not in self._chosen:
-            return
-        shown = _Seen(index, share, self._tiles(image, predicted, truth, index, share))
-        if index in self._chosen:
-            self._spread.append(shown)
-        if among_worst:
-            ranked = sorted([*self._worst, shown], key=lambda seen: (-seen.wrong, seen.index))
-            self._worst = ranked[:SHOWN]
+        name, known = next(self._names, ""), truth != IGNORE
+        wrong = float((known & (predicted != truth)).sum() / max(known.sum(), 1))
+        self._examples.add(wrong, lambda: self._tiles(image, predicted, truth, name, wrong))
 
     def files(self, title: str) -> dict[str, bytes]:
         """PNG files by name: `confusion`, and where pictures have names `pictures` and `worst`."""
         files = {"confusion.png": self._confusion(title)}
-        if self._spread:
-            files["pictures.png"] = self._sheet(self._spread)
-            files["worst.png"] = self._sheet(self._worst)
+        if self._examples.evenly:
+            files["pictures.png"] = self._sheet(self._examples.evenly)
+            files["worst.png"] = self._sheet(self._examples.worst)
         return files
 
     def _confusion(self, title: str) -> bytes:
@@ -96,14 +74,14 @@ class SegmentationReport:
             beside=[f"IoU {value:.3f}" for value in matrix.iou()[met]],
         ).png()
 
-    def _sheet(self, seen: Sequence[_Seen]) -> bytes:
-        sheet = place([one.tiles for one in seen], TILE)
+    def _sheet(self, rows: Sequence[Tiles]) -> bytes:
+        sheet = place(rows, TILE)
         present = np.flatnonzero(self.matrix.present).tolist()
         return encode_png(np.vstack([sheet, legend(self.matrix.taxonomy, sheet.shape[1], present)]))
 
     def _tiles(
-        self, image: Image, predicted: Labels, truth: Labels, index: int, share: float
-    ) -> list[Image]:
+        self, image: Image, predicted: Labels, truth: Labels, name: str, wrong: float
+    ) -> Tiles:
         small = thumbnail(image, TILE)
         size = small.shape[1], small.shape[0]
         true, found = (
@@ -115,8 +93,8 @@ class SegmentationReport:
         errors[true != found] = WRONG
         errors[true == IGNORE] = 0
         return [
-            draw_status(small.copy(), self._names[index]),
-            draw_status(blend_labels(small, true, palette, 0.6), "true"),
-            draw_status(blend_labels(small, found, palette, 0.6), "found"),
-            draw_status(errors, f"wrong: {share:.1%}"),
+            draw_status(small.copy(), name),
+            draw_status(blend_labels(small, true, palette, _COLOURED), "true"),
+            draw_status(blend_labels(small, found, palette, _COLOURED), "found"),
+            draw_status(errors, f"wrong: {wrong:.1%}"),
         ]

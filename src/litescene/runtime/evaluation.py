@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from litescene.core import DataError, Image, Taxonomy
 from litescene.core.results import SegmentationMap
 from litescene.metrics.classification import TopAccuracy, known_classes
+from litescene.metrics.classification_report import ClassificationReport
 from litescene.metrics.detection import BoxTruth, DetectionMetric
 from litescene.metrics.detection_report import DetectionReport
 from litescene.metrics.image_quality import ImageQuality
+from litescene.metrics.restoration_report import RestorationReport
 from litescene.metrics.segmentation import ConfusionMatrix
 from litescene.metrics.segmentation_report import SegmentationReport
 from litescene.runtime.classification import Classifier
@@ -60,28 +62,37 @@ def evaluate_detector(
 
 
 def evaluate_classifier(
-    classifier: Classifier, samples: Iterable[tuple[Image, int]], data: Taxonomy
+    classifier: Classifier,
+    samples: Iterable[tuple[Image, int]],
+    data: Taxonomy,
+    report: ClassificationReport | None = None,
 ) -> dict[str, Any]:
     """Top-1 and top-5 accuracy, in all and per class; see `TopAccuracy`.
 
     The samples' classes are those of `data`, all of which the classifier must know by name
-    (`DataError`); classes that it knows besides count as mistakes.
+    (`DataError`); classes that it knows besides count as mistakes. A `report`, made for these
+    samples, sees every picture.
     """
-    metric = TopAccuracy(classifier.taxonomy)
+    report = report or ClassificationReport(TopAccuracy(classifier.taxonomy))
     table = known_classes(classifier.taxonomy, data)
     for image, label in samples:
-        metric.add(classifier.probabilities(image)[None], table[[label]])
-    return metric.to_dict()
+        report.add([image], classifier.probabilities(image)[None], table[[label]])
+    return report.metric.to_dict()
 
 
 def evaluate_restorer(
-    restorer: Restorer, samples: Iterable[tuple[tuple[Image, ...], Image]]
+    restorer: Restorer,
+    samples: Iterable[tuple[tuple[Image, ...], Image]],
+    report: RestorationReport | None = None,
 ) -> dict[str, Any]:
-    """Mean PSNR and SSIM over samples: the pictures that the restorer gets, and the true one."""
-    quality = ImageQuality()
+    """Mean PSNR and SSIM over samples: the pictures that the restorer gets, and the true one.
+
+    A `report` sees every picture.
+    """
+    report = report or RestorationReport(ImageQuality())
     for pictures, truth in samples:
-        quality.add(restorer(*pictures), truth)
-    return quality.to_dict()
+        report.add(pictures, restorer(*pictures), truth)
+    return report.quality.to_dict()
 
 
 def common_labels(model: Taxonomy, data: Taxonomy) -> NDArray[np.uint8]:

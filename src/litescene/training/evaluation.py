@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from litescene.core import CheckpointError, DataError, Taxonomy
-from litescene.metrics.report import OnReport, require_report
+from litescene.metrics.report import EvaluationReport
 from litescene.training.checkpoint import load_model
 
 
@@ -24,16 +24,13 @@ class _Trained:
     card: Mapping[str, Any]
     taxonomy: Taxonomy
     device: torch.device
-    report_to: OnReport | None
 
 
-def evaluate_checkpoint(
-    path: Path, spec: str, split: str, report_to: OnReport | None = None
-) -> dict[str, Any]:
-    """Metrics of the checkpoint's task on `FORMAT:PATH`.
+Measured = tuple[dict[str, Any], EvaluationReport]
 
-    `report_to` gets the report of a segmenter or detector when it has seen all pictures; other
-    tasks have none, and it is an `InputError` to ask for one.
+
+def evaluate_checkpoint(path: Path, spec: str, split: str) -> Measured:
+    """Metrics of the checkpoint's task on `FORMAT:PATH`, and the report that has seen all pictures.
 
     Raises `CheckpointError` for a damaged file and `DataError` for data that do not fit.
     """
@@ -45,12 +42,11 @@ def evaluate_checkpoint(
     if task not in _EVALUATIONS:
         raise CheckpointError(f"{path}: there is no evaluation for task '{task}'")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    require_report(task, report_to)
-    trained = _Trained(path, model.to(device), card, taxonomy, device, report_to)
+    trained = _Trained(path, model.to(device), card, taxonomy, device)
     return _EVALUATIONS[task](trained, spec, split)
 
 
-def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+def _segmentation(trained: _Trained, spec: str, split: str) -> Measured:
     from litescene.data.segmentation import open_segmentation
     from litescene.metrics import ConfusionMatrix
     from litescene.metrics.segmentation_report import SegmentationReport
@@ -66,12 +62,9 @@ def _segmentation(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
             "with its classes"
         )
     report = SegmentationReport(ConfusionMatrix(data.taxonomy), data.names)
-    found = evaluate_segmentation(
-        trained.model, data, trained.device, table, _seen_at(trained.card), report
-    )
-    if trained.report_to is not None:
-        trained.report_to(report)
-    return found
+    seen_at = _seen_at(trained.card)
+    found = evaluate_segmentation(trained.model, data, trained.device, table, seen_at, report)
+    return found, report
 
 
 def _seen_at(card: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -82,7 +75,7 @@ def _seen_at(card: Mapping[str, Any]) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+def _detection(trained: _Trained, spec: str, split: str) -> Measured:
     from litescene.data.detection import open_detection
     from litescene.metrics.detection import DetectionMetric
     from litescene.metrics.detection_report import DetectionReport
@@ -91,31 +84,34 @@ def _detection(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
     boxes = open_detection(spec, split, trained.taxonomy)
     report = DetectionReport(DetectionMetric(trained.taxonomy), len(boxes))
     size = int(trained.card["size"][0])
-    found = evaluate_detection(trained.model, boxes, size, trained.device, report)
-    if trained.report_to is not None:
-        trained.report_to(report)
-    return found
+    return evaluate_detection(trained.model, boxes, size, trained.device, report), report
 
 
-def _classification(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+def _classification(trained: _Trained, spec: str, split: str) -> Measured:
     from litescene.data.classification import open_classification
+    from litescene.metrics.classification import TopAccuracy
+    from litescene.metrics.classification_report import ClassificationReport
     from litescene.training.tasks.classification import evaluate_classification
     from litescene.training.tasks.classification_samples import View
 
     data, view = open_classification(spec, split), View.of_card(trained.card)
-    return evaluate_classification(trained.model, data, view, trained.device, trained.taxonomy)
+    report = ClassificationReport(TopAccuracy(trained.taxonomy), data.names)
+    return evaluate_classification(trained.model, data, view, trained.device, report), report
 
 
-def _restoration(trained: _Trained, spec: str, split: str) -> dict[str, Any]:
+def _restoration(trained: _Trained, spec: str, split: str) -> Measured:
     from litescene.data.restoration import open_restoration
+    from litescene.metrics.image_quality import ImageQuality
+    from litescene.metrics.restoration_report import RestorationReport
     from litescene.training.tasks.restoration import evaluate_restoration
 
     network: Any = trained.model
     pictures = open_restoration(spec, split, int(network.pictures))
-    return evaluate_restoration(trained.model, pictures, trained.device)
+    report = RestorationReport(ImageQuality())
+    return evaluate_restoration(trained.model, pictures, trained.device, report=report), report
 
 
-_EVALUATIONS: dict[str, Callable[[_Trained, str, str], dict[str, Any]]] = {
+_EVALUATIONS: dict[str, Callable[[_Trained, str, str], Measured]] = {
     "segmentation": _segmentation,
     "detection": _detection,
     "classification": _classification,

@@ -179,6 +179,11 @@ def _options_section(build: Callable[..., nn.Module]) -> type[BaseModel]:
     return pydantic.create_model("Options", __base__=Section, **fields)
 
 
+def report_title(recipe: Recipe, data: str) -> str:
+    """What the pictures of a run's validation on these data are called."""
+    return f"{recipe.model.name} by {recipe.name} on {data}"
+
+
 _PREFETCHERS = 4
 """Threads that make pictures ahead, at most: no task asks for more than a few cores' worth."""
 

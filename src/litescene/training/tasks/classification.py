@@ -11,11 +11,12 @@ from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from litescene.core import RecipeError, Taxonomy
+from litescene.core import RecipeError
 from litescene.data.augment import Augmentation, draw_color, sample_generator
 from litescene.data.classification import ClassificationData, Clip, open_classification
 from litescene.data.random_crop import Crop, CropRange
 from litescene.metrics.classification import TopAccuracy, known_classes
+from litescene.metrics.classification_report import ClassificationReport
 from litescene.models.spec import SMALLEST_SIDE
 from litescene.training.recipe import (
     Recipe,
@@ -30,6 +31,7 @@ from litescene.training.tasks.base import (
     made_ahead,
     optimizer_groups,
     own_steps,
+    report_title,
     shuffled,
     takes_clips,
 )
@@ -158,8 +160,10 @@ class ClassificationTask:
         return evaluate_classification(model, self.val, self.view, self.device)
 
     def pictures(self, model: nn.Module) -> dict[str, bytes]:
-        """None; `segment` and the like show what a network does."""
-        return {}
+        """Confusion and pictures of val; see `ClassificationReport`."""
+        report = ClassificationReport(TopAccuracy(self.val.taxonomy), self.val.names)
+        evaluate_classification(model, self.val, self.view, self.device, report)
+        return report.files(report_title(self.recipe, self.val.name))
 
     def card(self) -> dict[str, Any]:
         """Data, classes and input."""
@@ -185,19 +189,22 @@ def evaluate_classification(
     data: ClassificationData,
     view: View,
     device: torch.device,
-    taxonomy: Taxonomy | None = None,
+    report: ClassificationReport | None = None,
 ) -> dict[str, Any]:
     """Top-1 and top-5 accuracy of a network (float32, evaluation mode).
 
-    `taxonomy` are the network's classes, those of the data by default; it may know more than the
-    data have. Raises `DataError` for data with a class that it does not know.
+    A `report`, made for these data, sees every picture, of a clip the frame in its middle. The
+    classes of its metric are the network's, which may be more than those of the data; without a
+    report they are those of the data. Raises `DataError` for data with a class that it does not
+    know.
     """
-    metric = TopAccuracy(taxonomy or data.taxonomy)
-    table = known_classes(metric.taxonomy, data.taxonomy)
+    report = report or ClassificationReport(TopAccuracy(data.taxonomy))
+    table = known_classes(report.metric.taxonomy, data.taxonomy)
     starts = range(0, len(data), EVALUATION_BATCH)
     groups = (range(s, min(s + EVALUATION_BATCH, len(data))) for s in starts)
     for samples in made_ahead(lambda index: view.sample(data, index), groups):
         batch = collate(samples, device)
         scores = model(network_input(batch.images, model)).float().cpu().numpy()
-        metric.add(scores, table[batch.labels.cpu().numpy()])
-    return metric.to_dict()
+        shown = [sample.images[len(sample.images) // 2] for sample in samples]
+        report.add(shown, scores, table[batch.labels.cpu().numpy()])
+    return report.metric.to_dict()

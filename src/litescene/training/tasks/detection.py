@@ -40,7 +40,13 @@ from litescene.training.recipe import (
     stage_at,
     validated,
 )
-from litescene.training.tasks.base import build_network, made_ahead, optimizer_groups, own_steps
+from litescene.training.tasks.base import (
+    build_network,
+    made_ahead,
+    optimizer_groups,
+    own_steps,
+    report_title,
+)
 
 log = logging.getLogger("litescene")
 
@@ -320,7 +326,7 @@ class DetectionTask:
             report = DetectionReport(DetectionMetric(self.taxonomy), len(data))
             evaluate_detection(model, data, self.settings.size, self.device, report)
             source = data.samples[0].source
-            drawn = report.files(f"{self.recipe.name} on {source}, val")
+            drawn = report.files(report_title(self.recipe, f"{source}, val"))
             files |= {f"{source}_{name}": file for name, file in drawn.items()}
         return files
 

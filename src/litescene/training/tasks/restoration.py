@@ -18,10 +18,17 @@ from litescene.data.augment import sample_generator
 from litescene.data.restoration import RestorationData, Sample, open_restoration
 from litescene.data.restoration_crops import CropOptions, random_crop
 from litescene.metrics.image_quality import ImageQuality
+from litescene.metrics.restoration_report import RestorationReport
 from litescene.models.spec import input_spec_of
 from litescene.training.losses.restoration import charbonnier, l1
 from litescene.training.recipe import Recipe, Section, validated
-from litescene.training.tasks.base import build_network, made_ahead, optimizer_groups, own_steps
+from litescene.training.tasks.base import (
+    build_network,
+    made_ahead,
+    optimizer_groups,
+    own_steps,
+    report_title,
+)
 from litescene.training.tasks.segmentation_objective import as_input
 
 LOSSES = {"l1": l1, "charbonnier": charbonnier}
@@ -129,8 +136,10 @@ class RestorationTask:
         return evaluate_restoration(model, self.val, self.device, self.settings.val_every)
 
     def pictures(self, model: nn.Module) -> dict[str, bytes]:
-        """None; `segment` and the like show what a network does."""
-        return {}
+        """Where val is furthest from the truth; see `RestorationReport`."""
+        report = RestorationReport(ImageQuality())
+        evaluate_restoration(model, self.val, self.device, self.settings.val_every, report)
+        return report.files(report_title(self.recipe, self.val.name))
 
     def card(self) -> dict[str, Any]:
         """Data, planes and size of the training's inputs."""
@@ -148,20 +157,24 @@ class RestorationTask:
 
 @torch.inference_mode()
 def evaluate_restoration(
-    model: nn.Module, data: RestorationData, device: torch.device, every: int = 1
+    model: nn.Module,
+    data: RestorationData,
+    device: torch.device,
+    every: int = 1,
+    report: RestorationReport | None = None,
 ) -> dict[str, Any]:
     """Mean PSNR and SSIM of a network (float32, evaluation mode) over whole pictures.
 
     Of the samples every so-manieth counts. See `data.restoration` for what a sample is and
-    `metrics.image_quality` for the metrics.
+    `metrics.image_quality` for the metrics. A `report` sees every picture.
     """
-    quality = ImageQuality()
+    report = report or RestorationReport(ImageQuality())
     network: Any = model
     for pictures, truth in data.samples(network.factor, every):
         x = input_spec_of(model).normalised(_planes(pictures, device))
         made = model(x.contiguous(memory_format=torch.channels_last))[0]
-        quality.add(_as_picture(made), truth)
-    return quality.to_dict()
+        report.add(pictures, _as_picture(made), truth)
+    return report.quality.to_dict()
 
 
 def _as_picture(planes: Tensor) -> NDArray[np.uint8]:

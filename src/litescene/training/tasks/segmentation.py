@@ -21,7 +21,13 @@ from litescene.models.spec import SMALLEST_SIDE, input_spec_of
 from litescene.training.losses.sampling import PixelGrid
 from litescene.training.losses.segmentation import class_weights
 from litescene.training.recipe import Recipe, stage_at, validated
-from litescene.training.tasks.base import build_network, optimizer_groups, own_steps, shuffled
+from litescene.training.tasks.base import (
+    build_network,
+    optimizer_groups,
+    own_steps,
+    report_title,
+    shuffled,
+)
 from litescene.training.tasks.segmentation_objective import (
     Objective,
     SegmentationBatch,
@@ -163,8 +169,7 @@ class SegmentationTask:
         """Confusion, and true and found classes of val; see `SegmentationReport`."""
         report = SegmentationReport(ConfusionMatrix(self.val.taxonomy), self.val.names)
         evaluate_segmentation(model, self.val, self.device, size=self._seen_at, report=report)
-        recipe = self.recipe
-        return report.files(f"{recipe.model.name} by {recipe.name} on {self.val.name}, val")
+        return report.files(report_title(self.recipe, self.val.name))
 
     def card(self) -> dict[str, Any]:
         """Data, classes and training size."""
