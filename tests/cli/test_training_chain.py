@@ -23,6 +23,7 @@ def test_train_resume_evaluate_export_and_segment_follow_each_other(
     trained = call("train", recipe, "--out", "run", "--set", "seed=3")
     assert trained.code == 0, trained.err
     assert "best mean_iou" in trained.out
+    assert "run/pictures\n" in trained.out
     assert json.loads((place / "run/recipe.json").read_text())["seed"] == 3
     assert len((place / "run/log.jsonl").read_text().splitlines()) == 2
 

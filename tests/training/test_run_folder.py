@@ -23,6 +23,18 @@ def test_the_command_of_a_run_holds_its_whole_path(
     assert words == ["litescene", "train", "--resume", str(tmp_path / "my runs" / "a")]
 
 
+def test_pictures_of_which_a_kill_left_parts_are_not_there(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(tiny_recipe())
+    folder.pictures.mkdir()
+    (folder.pictures / ".confusion.png.part").write_bytes(b"half")
+    assert not folder.has_pictures
+    folder.clear_leftovers()
+    assert list(folder.pictures.iterdir()) == []
+    folder.save_pictures({"confusion.png": b"whole"})
+    assert folder.has_pictures
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

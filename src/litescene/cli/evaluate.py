@@ -17,7 +17,7 @@ from litescene.core import DataError, Image, SegmentationMap
 from litescene.core.contract import TaskName
 from litescene.core.errors import MissingExtraError
 from litescene.core.provenance import provenance
-from litescene.media.atomic import require_writable, write_atomic
+from litescene.media.atomic import require_writable, write_atomic, write_together
 from litescene.metrics.classification import TopAccuracy
 from litescene.metrics.classification_report import ClassificationReport
 from litescene.metrics.detection import BoxTruth, DetectionMetric
@@ -91,8 +91,7 @@ def command(
         write_atomic(json_file, json.dumps(record, indent=2) + "\n")
     _print(found.metrics)
     if pictures is not None:
-        for name, file in found.report.files(f"{model} on {data}, {split}").items():
-            write_atomic(pictures / name, file)
+        write_together(pictures, found.report.files(f"{model} on {data}, {split}"))
 
 
 def _of_checkpoint(path: Path, data: str, split: str) -> Measured:

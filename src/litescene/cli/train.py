@@ -202,5 +202,7 @@ def _print_result(trainer: Trainer) -> None:
     best = trainer.folder.path / "best.safetensors"
     print(f"best {metric} {counters.best:.4f} in epoch {counters.best_epoch}")
     print(best)
+    if trainer.folder.has_pictures:
+        print(trainer.folder.pictures)
     if not takes_clips(trainer.network):  # bundles take single pictures
         print(f"next: litescene export {shlex.quote(str(best))} -o model.onnx")

@@ -159,14 +159,12 @@ class Trainer:
 
     def _draw(self) -> None:
         """Let the task draw what the best weights do on the validation data, once."""
-        if self.folder.pictures.exists():
+        if self.folder.has_pictures:
             return
         best = load_checkpoint(self.folder.path / "best.safetensors").tensors
         network = copy.deepcopy(self.average.shadow)
         network.load_state_dict(best)
-        files = self.task.pictures(network.eval())
-        if files:
-            self.folder.save_pictures(files)
+        self.folder.save_pictures(self.task.pictures(network.eval()))
 
     @property
     def _stopped(self) -> bool:

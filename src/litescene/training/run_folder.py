@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from litescene.core import CheckpointError, RecipeError
-from litescene.media.atomic import require_writable, write_atomic
+from litescene.media.atomic import require_writable, write_atomic, write_together
 from litescene.training.checkpoint import load_checkpoint, save_checkpoint
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe, validated
@@ -63,7 +63,7 @@ class RunFolder:
 
     def clear_leftovers(self) -> None:
         """Remove what a killed run left half written."""
-        for part in self.path.glob(".*.part"):
+        for part in self.path.rglob(".*.part"):
             part.unlink(missing_ok=True)
 
     def recipe(self) -> Recipe:
@@ -85,14 +85,17 @@ class RunFolder:
 
     @property
     def pictures(self) -> Path:
-        """Folder of what is to be seen of the validation; it is there once a run has ended."""
+        """Folder of what is to be seen of the validation."""
         return self.path / "pictures"
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether they are there, as they are once a run has ended."""
+        return any(self.pictures.glob("*.png"))
 
     def save_pictures(self, files: Mapping[str, bytes]) -> None:
         """Write what a task drew of the best weights."""
-        self.pictures.mkdir(exist_ok=True)
-        for name, file in files.items():
-            write_atomic(self.pictures / name, file)
+        write_together(self.pictures, files)
 
     def save_weights(self, name: str, average: MovingAverage, card: dict[str, Any]) -> None:
         """Write `last` or `best`."""
