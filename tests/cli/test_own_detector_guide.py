@@ -73,9 +73,9 @@ def test_the_page_leads_from_pictures_to_a_camera(
         said[command] = ended.out
     assert "<img" in (place / "my_objects.html").read_text()
     assert (place / "runs/mine/best.safetensors").is_file()
-    assert len(list((place / "runs/mine/pictures").iterdir())) == 3
+    assert len(list((place / "runs/mine/pictures").iterdir())) == 4
     assert {p.name for p in (place / "runs/mine/val").iterdir()} == {
-        "precision_recall.png", "confusion.png", "pictures.png",
+        "precision_recall.png", "confusion.png", "pictures.png", "worst.png",
     }  # fmt: skip
     measured = next(out for command, out in said.items() if " quantize " in command)
     assert "ap50 on yolo:my_objects, val" in measured

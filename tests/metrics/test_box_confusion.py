@@ -93,7 +93,7 @@ def test_a_report_draws_curves_confusion_and_evenly_spread_pictures() -> None:
         name: np.asarray(PIL.Image.open(io.BytesIO(data)))
         for name, data in report.files("a title").items()
     }
-    assert set(files) == {"precision_recall.png", "confusion.png", "pictures.png"}
+    assert set(files) == {"precision_recall.png", "confusion.png", "pictures.png", "worst.png"}
     sheet = files["pictures.png"]
     assert sheet.shape == (4 * TILE, 4 * TILE, 3)
     # Tiles are twice as wide as high, in the middle of their fields; the last shows picture 19.
@@ -103,3 +103,21 @@ def test_a_report_draws_curves_confusion_and_evenly_spread_pictures() -> None:
     assert report.confusion.counts.tolist() == [
         [10, 0, 0, 0], [10, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0],
     ]  # fmt: skip
+
+
+def test_the_pictures_with_most_mistakes_come_first() -> None:
+    """Picture i is of grey i, with so many boxes missed, of another class and invented."""
+    kinds = np.random.default_rng(0).integers(0, 4, (20, 3))
+    report = DetectionReport(DetectionMetric(THREE), len(kinds))
+    places = [(10 * i, 0, 10 * i + 8, 8) for i in range(9)]
+    for grey, (missed, other, invented) in enumerate(kinds.tolist()):
+        truth = boxes(ONE, *places[1 : 1 + missed + other])
+        wrong = [(box, 0.9, 1) for box in places[1 + missed : 1 + missed + other]]
+        nothing = [((x1, 60, x2, 68), 0.9, 2) for x1, _, x2, _ in places[:invented]]
+        image = np.full((80, 160, 3), grey, np.uint8)
+        classes = BoxTruth(truth, np.zeros(len(truth), np.int32))
+        report.add(image, found((ONE, 0.9, 0), *wrong, *nothing), classes)
+    sheet = np.asarray(PIL.Image.open(io.BytesIO(report.files("a title")["worst.png"])))
+    shown = sheet[TILE // 2 :: TILE, TILE // 2 :: TILE, 0].ravel().tolist()
+    assert report.confusion.mistakes == kinds.sum()
+    assert shown == np.argsort(-kinds.sum(1), kind="stable")[:16].tolist()

@@ -258,11 +258,13 @@ def test_a_finished_run_shows_its_validation(shapes: Path, tmp_path: Path) -> No
     task = make_task(shapes)
     Trainer(task.recipe.model_copy(update={"epochs": 1}), tmp_path / "run").start()
     drawn = sorted(p.name for p in (tmp_path / "run" / "pictures").iterdir())
-    assert drawn == [f"shapes_{n}.png" for n in ("confusion", "pictures", "precision_recall")]
+    assert drawn == [
+        f"shapes_{n}.png" for n in ("confusion", "pictures", "precision_recall", "worst")
+    ]
     shutil.rmtree(tmp_path / "run" / "pictures")
     trainer = Trainer(RunFolder(tmp_path / "run").recipe(), tmp_path / "run")
     trainer.resume()  # killed before it drew
-    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 3
+    assert len(list((tmp_path / "run" / "pictures").iterdir())) == 4
 
 
 def test_settings_that_contradict_each_other_are_refused(shapes: Path) -> None:

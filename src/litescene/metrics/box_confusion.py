@@ -24,6 +24,11 @@ class BoxConfusion:
         self.taxonomy, self.score, self.iou = taxonomy, score, iou
         self.counts: NDArray[np.int64] = np.zeros((len(taxonomy) + 1,) * 2, np.int64)
 
+    @property
+    def mistakes(self) -> int:
+        """Boxes that were missed, taken for another class, or found where nothing is."""
+        return int(self.counts.sum() - np.trace(self.counts))
+
     def add(self, detections: Detections, truth: BoxTruth) -> None:
         """Count one picture; classes are indices of the confusion's taxonomy in both.
 
