@@ -7,8 +7,9 @@ import io
 import cv2
 import numpy as np
 import PIL.Image
+import pytest
 
-from litescene.metrics import psnr
+from litescene.metrics import psnr, restoration_report
 from litescene.metrics.image_quality import ImageQuality
 from litescene.metrics.restoration_report import SHOWN, TILE, TIMES, RestorationReport
 
@@ -40,14 +41,23 @@ def test_the_worst_pictures_come_first_at_their_worst_places() -> None:
         y, x = np.unravel_index(match.argmin(), match.shape)
         y = int(y) - TILE // 2
         assert match.min() < 1e3  # rounded
-        assert y <= top and top + 100 <= y + TILE  # noqa: PT018
-        assert x <= left and left + 100 <= x + TILE  # noqa: PT018
+        assert y <= top <= y + TILE - 100
+        assert x <= left <= x + TILE - 100
         low = slice(y + TILE // 2, y + TILE), slice(x, x + TILE)
         enlarged = given.repeat(2, 0).repeat(2, 1)
         for tile, whole in (
             (tiles[0], enlarged), (tiles[2], truth), (tiles[3], TIMES * (made - truth))
         ):  # fmt: skip
             np.testing.assert_array_equal(tile[TILE // 2 :], whole[low])
+
+
+def test_nothing_is_drawn_of_an_evaluation_that_shows_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(restoration_report, "_tiles", lambda *_: pytest.fail("drawn for nothing"))
+    report, truth = RestorationReport(ImageQuality(), 0), np.full((64, 96, 3), 90, np.uint8)
+    report.add((truth,), truth, truth)
+    assert len(report.quality.psnrs) == 1
 
 
 def test_pictures_smaller_than_a_tile_and_two_given_frames_are_shown() -> None:

@@ -27,12 +27,13 @@ class RestorationReport:
 
     The sheet has the `SHOWN` pictures of the lowest PSNR, worst first: of each, pixel by pixel, the
     part with the largest errors, as given (the first of two frames, a smaller picture enlarged), as
-    made, as it truly is, and the errors `TIMES` as strong.
+    made, as it truly is, and the errors `TIMES` as strong. `pictures` says how many, the first
+    ones that come, may be shown; without it any.
     """
 
-    def __init__(self, quality: ImageQuality) -> None:
+    def __init__(self, quality: ImageQuality, pictures: int | None = None) -> None:
         self.quality = quality
-        self._examples = Examples(SHOWN)
+        self._examples = Examples(SHOWN, pictures)
 
     def add(self, given: Sequence[Image], made: Image, truth: Image) -> None:
         """Compare one picture H×W×3, made of those that were given, and in the metric too."""

@@ -89,7 +89,7 @@ def evaluate_restorer(
 
     A `report` sees every picture.
     """
-    report = report or RestorationReport(ImageQuality())
+    report = report or RestorationReport(ImageQuality(), 0)
     for pictures, truth in samples:
         report.add(pictures, restorer(*pictures), truth)
     return report.quality.to_dict()

@@ -168,7 +168,7 @@ def evaluate_restoration(
     Of the samples every so-manieth counts. See `data.restoration` for what a sample is and
     `metrics.image_quality` for the metrics. A `report` sees every picture.
     """
-    report = report or RestorationReport(ImageQuality())
+    report = report or RestorationReport(ImageQuality(), 0)
     network: Any = model
     for pictures, truth in data.samples(network.factor, every):
         x = input_spec_of(model).normalised(_planes(pictures, device))
