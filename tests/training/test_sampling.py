@@ -19,10 +19,12 @@ def test_the_grid_is_a_part_of_torchs_own_interpolation(
     torch.testing.assert_close(given, grid.of(whole), rtol=1e-4, atol=1e-4)
 
 
-def test_every_second_pixel_of_a_grid_is_every_fourth_of_the_picture() -> None:
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+def test_every_second_pixel_of_a_grid_is_every_fourth_of_the_picture(row: int, column: int) -> None:
     picture = torch.arange(8 * 12).view(8, 12)
     grid = PixelGrid(2, 1, 0)
-    assert torch.equal(grid.coarser(2).of(picture), grid.of(picture)[::2, ::2])
+    coarser = grid.coarser(2, row, column)
+    assert torch.equal(coarser.of(picture), grid.of(picture)[row::2, column::2])
 
 
 @pytest.mark.parametrize("grid", [PixelGrid(), PixelGrid(2, 1, 0), PixelGrid(4, 1, 3)])

@@ -57,8 +57,7 @@ def test_weights_multiply_each_pixel(batch: tuple) -> None:
 def test_ohem_keeps_the_hard_pixels(batch: tuple, min_kept: int, threshold: float) -> None:
     logits, labels = batch
     p = np.sort(true_probability(logits, labels))
-    limit = max(threshold, p[min_kept - 1]) if min_kept < len(p) else threshold
-    kept = p[p <= limit]
+    kept = p[p <= max(threshold, p[min_kept - 1])] if min_kept < len(p) else p
     got = ohem_cross_entropy(logits, labels, threshold=threshold, min_kept=min_kept).item()
     assert got == pytest.approx(-np.log(kept).mean(), rel=1e-12)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ def batch() -> SegmentationBatch:
     torch.manual_seed(0)
     labels = torch.randint(0, 4, (2, 4, 6)).repeat_interleave(4, 1).repeat_interleave(4, 2)
     labels[0, :3] = 255
-    return SegmentationBatch(torch.rand(2, 3, 16, 24) * 255, labels, PixelGrid())
+    images = torch.rand(2, 3, 16, 24) * 255
+    return SegmentationBatch(images, labels, PixelGrid(), PixelGrid(2, 0, 1))
 
 
 def settings(**changes: Any) -> SegmentationSettings:
@@ -56,8 +58,11 @@ def test_each_training_head_has_the_weight_of_its_name(batch: SegmentationBatch)
     network = Fixed(logits=4, aux_a=4, aux_b=4)
     objective = Objective(settings(auxiliary={"aux_b": 0.16, "aux_a": 0.4}))
     parts = objective(network, batch)
-    coarse = PixelGrid(2)
-    for name, grid in (("logits", batch.grid), ("aux_a", coarse), ("aux_b", coarse)):
+    for name, grid in (
+        ("logits", batch.grid),
+        ("aux_a", batch.heads_grid),
+        ("aux_b", batch.heads_grid),
+    ):
         labels = grid.of(batch.labels)
         torch.testing.assert_close(
             parts[name], weighted_cross_entropy(grid.of(network.found[name]), labels)
@@ -95,7 +100,7 @@ def test_borders_of_the_labels_count_more_in_the_main_head_alone(batch: Segmenta
         parts["logits"],
         weighted_cross_entropy(network.found["logits"], batch.labels, of_class * (1 + 0.5 * near)),
     )
-    coarse = PixelGrid(2)
+    coarse = batch.heads_grid
     torch.testing.assert_close(
         parts["aux_a"],
         weighted_cross_entropy(
@@ -107,11 +112,8 @@ def test_borders_of_the_labels_count_more_in_the_main_head_alone(batch: Segmenta
 def test_a_detail_head_learns_the_details_of_the_whole_labels(batch: SegmentationBatch) -> None:
     network = Fixed(logits=4, detail=1)
     parts = Objective(settings(detail=0.7))(network, batch)
-    coarse = PixelGrid(2)
     wanted = detail_loss(
-        coarse.of(network.found["detail"])[:, 0],
-        coarse.of(label_details(batch.labels)),
-        coarse.of(batch.labels) != 255,
+        network.found["detail"][:, 0], label_details(batch.labels), batch.labels != 255
     )
     torch.testing.assert_close(parts["detail"], wanted)
     torch.testing.assert_close(parts["loss"], parts["logits"] + 0.7 * wanted)
@@ -122,7 +124,7 @@ def test_a_teacher_is_asked_about_the_same_pixels_and_learns_nothing(
 ) -> None:
     network, teacher = Fixed(logits=4), Fixed(logits=4).eval()
     section = {"checkpoint": "x", "temperature": 3.0, "weight": 0.2}
-    batch = SegmentationBatch(batch.images, batch.labels, PixelGrid(2, 1, 0))
+    batch = replace(batch, grid=PixelGrid(2, 1, 0))
     parts = Objective(settings(teacher=section), teacher)(network, batch)
     wanted = distillation(
         batch.grid.of(network.found["logits"]),

@@ -63,6 +63,22 @@ def test_an_epoch_has_every_picture_once(tmp_path: Path) -> None:
     assert values(task, 0) == values(task, 1) == [10, 11, 12, 13, 14, 15]
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_every_pixel_comes_before_the_main_head_and_before_training_heads(
+    tmp_path: Path, stride: int
+) -> None:
+    options = recipe(write_set(tmp_path / "a", 6, 10), [], loss_stride=stride)
+    task = SegmentationTask(options, torch.device("cpu"))
+    main, heads = torch.zeros(64, 64), torch.zeros(64, 64)
+    for epoch in range(80):
+        for batch in task.batches(epoch, 0, 1):
+            batch.grid.of(main).add_(1)
+            batch.heads_grid.of(heads).add_(1)
+            assert batch.heads_grid.stride == 2 * batch.grid.stride == 2 * stride
+    assert main.all()
+    assert heads.all()
+
+
 def test_so_many_pictures_of_an_extra_source_join_anew_each_epoch(tmp_path: Path) -> None:
     main, other = write_set(tmp_path / "a", 6, 10), write_set(tmp_path / "b", 8, 100)
     extra: list[dict[str, object]] = [{"data": f"camvid:{other}", "pictures": 3}]

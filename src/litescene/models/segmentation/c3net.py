@@ -10,10 +10,11 @@ picture is halved by 2×2 means, and the decoder meets the mixed map at stride 2
 
 Differences: the branches' dilations are 2, 3, 7, 13 in the released weights and 2, 4, 8, 16 in the
 first version of the paper (0.198 M parameters with 20 classes). The official code runs the
-reduction of each unit twice with the same result; it runs once here, and the counts are without
-the second. Sides that are not even are halved upwards, as the convolutions do; the official code
-fails on them. The second form, which is in the code alone, has a stem as wide as there are classes
-and resizes bilinearly; what is resized stands before the skip that it joins, which is our reading.
+reduction of each unit that keeps the size twice with the same result; it runs once here, and the
+counts are without the second. Sides that are not even are halved upwards, as the convolutions do;
+the official code fails on them. The second form, which is in the code alone, has a stem as wide as
+there are classes and resizes bilinearly; what is resized stands before the skip that it joins,
+which is our reading.
 
     stage    stride   channels         content
     encoder  2, 4, 8  as ESPNet's      second form: the stem has as many channels as classes

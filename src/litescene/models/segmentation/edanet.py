@@ -7,7 +7,8 @@ Built from its facts; no code was taken.
 
 Differences: convolutions have a bias (the paper's 0.68 M parameters count it), and new features
 come before the block's input. That form also doubles the logits in evaluation, for pictures at
-half size; ours belong to the picture it is given.
+half size; ours belong to the picture it is given. It drops whole channels; ours drops single values
+with the paper's rate, as the paper does not say which.
 
     stage    stride   channels   content
     down     2        15         3×3 stride 2 beside 2×2 maximum, concatenated
@@ -85,7 +86,7 @@ class EDANet(SegmentationNetwork):
     "edanet",
     task="segmentation",
     paper="EDANet, arXiv 1809.06323",
-    year=2018,
+    year=2019,
     size=(360, 480),
     parameters={11: 685_877, 19: 689_485},
     published={"camvid test mIoU (360×480)": 66.4, "cityscapes test mIoU": 67.3},

@@ -7,7 +7,8 @@ code was taken.
 Differences: the code returns the log-softmax, ours the logits. Its transposed convolutions always
 double the sides, so it needs sides divisible by 2 per level; ours are cut to the map that they are
 added to, the same wherever the code runs. The paper segments vessels, with 1 channel and 2 classes;
-the counts here are those of the code with 3 channels.
+the counts here are those of the code with 3 channels. Its recipe is of that task (grey patches of
+48×48) and has no counterpart here.
 
     stage      stride        channels L4F10 / L3F16   content
     stem       1             10 / 16                  conv 3×3

@@ -191,7 +191,7 @@ _PAPER = "PP-LiteSeg, arXiv 2204.02681"
     size=(360, 480),
     parameters={11: 8_028_064, 19: 8_028_320},
     training_parameters={11: 8_140_320, 19: 8_141_600},
-    published={"camvid test mIoU (720×960)": 73.3, "cityscapes val mIoU": 73.1},
+    published={"camvid test mIoU (720×960)": 73.3, "cityscapes val mIoU (512×1024)": 73.1},
 )
 def pp_liteseg_t(
     num_classes: int = 11,
@@ -221,7 +221,7 @@ def pp_liteseg_t(
     size=(360, 480),
     parameters={11: 12_234_240, 19: 12_234_752},
     training_parameters={11: 12_364_928, 19: 12_366_464},
-    published={"camvid test mIoU (720×960)": 75.0, "cityscapes val mIoU": 75.3},
+    published={"camvid test mIoU (720×960)": 75.0, "cityscapes val mIoU (512×1024)": 75.3},
 )
 def pp_liteseg_b(
     num_classes: int = 11,

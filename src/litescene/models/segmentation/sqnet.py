@@ -13,6 +13,9 @@ only the sum is known; here the skips' convolutions have none, all others have.
 `sqnet_wide`: the form of xyff/Efficient-Segmentation-Networks (and pytorchcv), dilations 1, 2, 3,
 4 at full width, 16,248,939 parameters. Its maxima drop the last row of an odd side, and its decoder
 then takes a map of 44 rows for one of 45 at 360×480; ours keep that row.
+The author's variation drops half of the last map in training and begins its transposed
+convolutions bilinearly; neither reading does, and there is no recipe of the paper's, which states
+none.
 In both, one ELU follows the sum of the dilated convolutions, and the refined map stands before the
 skip that it joins.
 

@@ -26,9 +26,10 @@ class PixelGrid:
         """The grid's part of maps ...×H×W."""
         return maps[..., self.row :: self.stride, self.column :: self.stride]
 
-    def coarser(self, factor: int) -> PixelGrid:
-        """Every `factor`-th pixel of this grid."""
-        return PixelGrid(self.stride * factor, self.row, self.column)
+    def coarser(self, factor: int, row: int = 0, column: int = 0) -> PixelGrid:
+        """Every `factor`-th pixel of this grid, from its `row`-th row and `column`-th column on."""
+        first_row, first_column = self.row + row * self.stride, self.column + column * self.stride
+        return PixelGrid(self.stride * factor, first_row, first_column)
 
 
 class _OnGrid(torch.autograd.Function):

@@ -23,15 +23,17 @@ def ohem_cross_entropy(
     """Online hard example mining: the mean cross-entropy of the hard pixels.
 
     A pixel is kept when the probability of its true class is below max(`threshold`, the
-    `min_kept`-th smallest such probability). PaddleSeg's form (PP-LiteSeg, section 4.1). Never
-    empty: without a labelled pixel the loss is 0.
+    `min_kept`-th smallest such probability), and where there are no more than `min_kept` pixels.
+    PaddleSeg's form (PP-LiteSeg, section 4.1). Never empty: without a labelled pixel the loss is 0.
     """
     loss, valid = _pixel_losses(logits, labels)
     with torch.no_grad():
         # ignored pixels sort before every other one: they never count as hard
         hardness = loss.masked_fill(~valid, -1.0).flatten()
         limit = -torch.log(logits.new_tensor(threshold))
-        if 0 < min_kept < int(valid.sum()):
+        if min_kept >= int(valid.sum()):
+            limit = torch.zeros_like(limit)
+        elif min_kept > 0:
             limit = torch.minimum(limit, -(-hardness).kthvalue(min_kept).values)
         kept = (hardness.view_as(loss) >= limit) & valid
     if weight is not None:

@@ -155,7 +155,9 @@ class SegmentationTask:
             if mix:
                 images, labels = mix_classes(images, labels, mix, generators)
             row, column = (int(p) for p in generators[0].integers(0, s.loss_stride, 2))
-            yield SegmentationBatch(images, labels, PixelGrid(s.loss_stride, row, column))
+            grid = PixelGrid(s.loss_stride, row, column)
+            row, column = (int(p) for p in generators[0].integers(0, 2, 2))
+            yield SegmentationBatch(images, labels, grid, grid.coarser(2, row, column))
 
     def losses(self, model: nn.Module, batch: SegmentationBatch) -> dict[str, Tensor]:
         """See `Objective`."""

@@ -25,11 +25,15 @@ from litescene.training.tasks.segmentation_settings import SegmentationSettings,
 
 @dataclass(frozen=True, slots=True)
 class SegmentationBatch:
-    """`images` n×3×h×w float 0..255, `labels` n×h×w int64, and the pixels that the losses see."""
+    """`images` n×3×h×w float 0..255, `labels` n×h×w int64, and the pixels that the losses see.
+
+    `grid` is the main head's, `heads_grid` that of training heads with classes.
+    """
 
     images: Tensor
     labels: Tensor
     grid: PixelGrid
+    heads_grid: PixelGrid
 
     def on(self, grid: PixelGrid, network: Any, logits: Tensor) -> Tensor:
         """A network's logits at pixels of the pictures, float32."""
@@ -72,15 +76,16 @@ class Objective:
     def __call__(self, model: nn.Module, batch: SegmentationBatch) -> dict[str, Tensor]:
         """Named losses, `loss` being their weighted sum.
 
-        The main head is held against the batch's grid of pixels, training heads against every
-        second of them.
+        The main head and training heads are held against the batch's grids of pixels, a detail
+        head against all pixels: on every second one the details of stride 2 are those of stride 1.
         """
         outputs: dict[str, Tensor] = model(as_input(model, batch.images))
         weights = self._weights([name for name in outputs if name.startswith("aux_")])
         parts = self._main_head(batch.on(batch.grid, model, outputs["logits"]), batch)
-        coarse = batch.grid.coarser(2)
         for name in [name for name in outputs if name != "logits"]:
-            parts[name] = self._training_head(name, batch.on(coarse, model, outputs[name]), batch)
+            grid = PixelGrid() if name == "detail" else batch.heads_grid
+            logits = batch.on(grid, model, outputs[name])
+            parts[name] = self._training_head(name, logits, grid.of(batch.labels))
         total = sum(weights[name] * value for name, value in parts.items())
         return {"loss": torch.as_tensor(total), **parts}
 
@@ -119,12 +124,9 @@ class Objective:
         teacher: Any = self.teacher
         return batch.on(batch.grid, teacher, teacher.head_logits(as_input(teacher, batch.images)))
 
-    def _training_head(self, name: str, logits: Tensor, batch: SegmentationBatch) -> Tensor:
-        grid = batch.grid.coarser(2)
-        labels = grid.of(batch.labels)
+    def _training_head(self, name: str, logits: Tensor, labels: Tensor) -> Tensor:
         if name == "detail":
-            details = grid.of(label_details(batch.labels))
-            return detail_loss(logits[:, 0], details, labels != IGNORE)
+            return detail_loss(logits[:, 0], label_details(labels), labels != IGNORE)
         return self._pixel_loss(logits, labels)
 
     def _pixel_loss(self, logits: Tensor, labels: Tensor, emphasis: Tensor | None = None) -> Tensor:
