@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import litescene
-from litescene.core import CITYSCAPES, BundleError, InputError
+from litescene.core import CAMVID, CITYSCAPES, BundleError, InputError
+from litescene.core.contract import FINISH_OF_TASK, Contract
+from litescene.runtime.adopt import adopt as adopt_model
 from litescene.runtime.adopt import read_taxonomy
 
 
@@ -45,6 +47,18 @@ def test_a_wrong_number_of_classes_is_refused_and_nothing_is_written(
     said = ended.err.splitlines()[-1]  # after what the engine says about compiling
     assert "1×4×12×16" in said
     assert "1×19×h×w" in said
+    assert not (place / "ours.onnx").exists()
+
+
+def test_networks_that_restore_pictures_are_not_adopted(
+    call: Any, foreign: Path, place: Path
+) -> None:
+    ended = adopt(call, foreign, "--task", "restoration", "--labels", "camvid11")
+    assert ended.code == 2
+    assert "'restoration' is not one of 'segmentation'" in " ".join(ended.err.split())
+    contract = Contract("restoration", "x", CAMVID, (96, 128), FINISH_OF_TASK["restoration"])
+    with pytest.raises(InputError, match="cannot be adopted"):
+        adopt_model(foreign, contract, place / "ours.onnx")
     assert not (place / "ours.onnx").exists()
 
 

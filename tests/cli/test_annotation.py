@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ import PIL.Image
 import pytest
 
 import litescene
+from litescene.core import Frame
 from litescene.media import VideoWriter, open_source, read_labels, read_picture
+from litescene.media.sources import Source
 from litescene.runtime import annotate
 
 
@@ -315,6 +319,47 @@ def test_ctrl_c_leaves_whole_files(pictures: Path, segmenter_file: Path, tmp_pat
     with open_source(tmp_path / "o/overlay.mp4") as video:
         assert len(list(video)) == 2
     assert len(list((tmp_path / "o/labels").iterdir())) == 2
+
+
+class Camera(Source):
+    """Gives a frame every two milliseconds, without waiting for anybody."""
+
+    live = True
+
+    def __init__(self) -> None:
+        super().__init__("camera", None)
+        self.newest = -1
+        self._picture = np.zeros((96, 128, 3), np.uint8)
+        self._describe(Frame(0, 0.0, self._picture), None, 500.0)
+
+    def _frames(self) -> Iterator[Frame]:
+        for index in range(200):
+            time.sleep(0.002)
+            self.newest = index
+            yield Frame(index, index / 500, self._picture)
+
+
+def test_of_a_camera_the_newest_frame_is_taken(
+    segmenter_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Camera()
+    monkeypatch.setattr(annotate, "open_source", lambda *_, **__: camera)
+    asked = []
+
+    def wait(done: int, total: int | None) -> None:
+        end = camera.newest + 10
+        while camera.newest < min(end, 199):
+            time.sleep(0.001)
+        asked.append(camera.newest)
+
+    annotate.segment_source(
+        "camera:0", tmp_path / "o", model=segmenter_file, engine="onnxruntime", on_frame=wait
+    )
+    lines = (tmp_path / "o/labels.jsonl").read_text().splitlines()
+    taken = [json.loads(line)["frame"] for line in lines]
+    assert len(taken) > 3
+    for newest, frame in zip(asked, taken[1:], strict=False):
+        assert frame >= newest - 1  # the newest may be on its way into the queue
 
 
 def test_a_video_keeps_its_times_in_the_overlay(

@@ -42,14 +42,19 @@ def test_a_split_that_a_copy_lacks_is_absent_and_no_problem(tmp_path: Path) -> N
     json.dumps(report.to_dict())
 
 
-def test_a_split_without_its_labels_is_malformed(tmp_path: Path) -> None:
+def test_every_picture_without_labels_is_named_and_the_others_are_counted(tmp_path: Path) -> None:
     root = camvid(tmp_path, "train", "val")
-    (root / "valannot" / "a.png").unlink()
+    for name in ("b.png", "c.png"):
+        (root / "val" / name).write_bytes((root / "val" / "a.png").read_bytes())
     report = check_data(f"camvid:{root}")
-    assert [s.split for s in report.splits] == ["train"]
-    assert "has no labels" in report.malformed["val"]
+    train, val = report.splits
+    assert [problem.split(" has no labels")[0] for problem in val.unreadable] == [
+        str(root / "val" / name) for name in ("b.png", "c.png")
+    ]
+    assert train.unreadable == []
+    assert val.classes == train.classes
+    assert sum(val.classes.values()) > 0
     assert not report.sound
-    assert report.to_dict()["malformed"] == report.malformed
 
 
 def test_a_set_without_splits_is_read_as_a_whole(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -56,18 +57,12 @@ def test_lines_of_another_kind_stay(job: str, tmp_path: Path) -> None:
     assert not mine.exists()
 
 
-def test_detect_goes_beside_segment_but_not_into_the_files_of_a_run_that_was_none(
-    tmp_path: Path,
-) -> None:
-    labels = fill(tmp_path, "labels.jsonl", LINE)
-    label = fill(tmp_path, "labels/0.png")
-    overlay = fill(tmp_path, "overlay.mp4")
-    BoxRecords.prepare(tmp_path, SOURCE)
-    assert not overlay.exists()
-    assert labels.exists()
-    assert label.exists()
-    truth = fill(tmp_path, "trajectory.txt")
-    label.unlink()
-    with pytest.raises(OutputError, match=r"trajectory\.txt is there"):
-        prepare_folder(tmp_path, SOURCE)
-    assert truth.exists()
+@pytest.mark.parametrize(("job", "other"), list(permutations(JOBS, 2)))
+@pytest.mark.parametrize("name", SHARED)
+def test_what_another_job_wrote_stays(job: str, other: str, name: str, tmp_path: Path) -> None:
+    lines = fill(tmp_path, JOBS[other][1], LINE)
+    theirs = fill(tmp_path, name)
+    with pytest.raises(OutputError, match=f"{name} is there, and no {job} wrote it"):
+        JOBS[job][0](tmp_path, SOURCE)
+    assert theirs.exists()
+    assert lines.exists()

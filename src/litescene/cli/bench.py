@@ -84,12 +84,13 @@ def command(
 
     Needs the extra `train`.
 
-    Networks take turns (A B C A B C ...) in groups of six; of each turn of three runs the first
-    is not timed. The times are of a frame to its labels at one size: through the bundle with the
-    fused upsample and argmax, and in PyTorch eager float32. Weights are random where no bundle
-    ships; speed hardly depends on them. Of `auto` the fastest float32 engine is taken. MACs are
-    those of convolutions and linear layers; a FLOP count would be twice as large. Memory is the
-    peak of a process that only runs the bundle, and in brackets the network's share of it.
+    Networks take turns (A B C A B C ...) in groups of six; in each turn two runs are timed after
+    others for a fiftieth of a second. The times are of a frame to its labels at one size: through
+    the bundle with the fused upsample and argmax, and in PyTorch eager float32. Weights are random
+    where no bundle ships; speed hardly depends on them. Of `auto` the fastest float32 engine is
+    taken. MACs are those of convolutions and linear layers; a FLOP count would be twice as large.
+    Memory is the peak of a process that only runs the bundle, and in brackets the network's share
+    of it.
 
     What a record of the same machine, versions and settings already holds is not measured again:
     after Ctrl-C the same command goes on. A whole record in --json, of any machine or version, is

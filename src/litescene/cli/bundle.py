@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from litescene.cli.options import check_bundle_file, parse_size
-from litescene.core.contract import FINISH_OF_TASK, Contract, TaskName
+from litescene.core.contract import FINISH_OF_TASK, Contract
 from litescene.core.errors import InputError
 from litescene.runtime.adopt import adopt, read_anchors, read_taxonomy
 
@@ -23,11 +23,13 @@ EXAMPLES = (
 def command(
     model: Annotated[Path, typer.Argument(help="ONNX file that takes uint8 N×H×W×3 RGB")],
     out: Annotated[Path, typer.Option("--out", "-o", help="the bundle to write")],
-    task: Annotated[TaskName, typer.Option(help="what it does")],
+    task: Annotated[
+        Literal["segmentation", "detection", "classification"], typer.Option(help="what it does")
+    ],
     labels: Annotated[
         str,
         typer.Option(
-            help="camvid11, cityscapes19, street8, or a text file: one class a line, "
+            help="camvid11, cityscapes19, coco80, street8, or a text file: one class a line, "
             "as 'name' or 'name r g b'"
         ),
     ],

@@ -34,7 +34,7 @@ from litescene.data.segmentation_records import (
     Pair,
     labels_by_color,
     labels_by_value,
-    paired,
+    require_labels,
     value_table,
 )
 from litescene.media.fitting import fit_labelled, network_size
@@ -67,6 +67,7 @@ class SegmentationData:
 
     def labels(self, index: int) -> Labels:
         """Labels of picture `index`, H×W uint8, 255 = ignore."""
+        require_labels(self.pairs[index])
         return self.read(self.pairs[index][1])
 
     def load(self, index: int) -> tuple[Image, Labels]:
@@ -134,14 +135,20 @@ def available_memory() -> int | None:
     return None if found is None else int(found) * 1024
 
 
-def open_segmentation(spec: str, split: str) -> SegmentationData:
-    """Open `FORMAT:PATH`, e.g. `open_segmentation("camvid:camvid", "val")`."""
+def open_segmentation(spec: str, split: str, *, incomplete: bool = False) -> SegmentationData:
+    """Open `FORMAT:PATH`, e.g. `open_segmentation("camvid:camvid", "val")`.
+
+    A picture without its label file is a `DataError`; of an `incomplete` set only when its labels
+    are read.
+    """
     name, root = split_spec(spec, FORMATS)
     if split not in SPLITS:
         raise DataError(f"there is no split '{split}'; expected one of {', '.join(SPLITS)}")
     pairs, taxonomy, read = _READERS[name](root, split)
     if not pairs:
         raise DataError(f"{root}: split '{split}' has no pictures in the {name} layout")
+    for pair in [] if incomplete else pairs:
+        require_labels(pair)
     return SegmentationData(f"{name}:{split}", tuple(pairs), taxonomy, read)
 
 
@@ -149,7 +156,7 @@ def _pairs(pictures: Path, labels: Path, label_name: Callable[[Path], str]) -> l
     if not pictures.is_dir():
         raise AbsentSplitError(f"{pictures} does not exist; is this split part of your copy?")
     found = sorted(p for p in pictures.iterdir() if p.suffix.lower() in PICTURES)
-    return paired(found, lambda p: labels / label_name(p))
+    return [(p, labels / label_name(p)) for p in found]
 
 
 def _camvid(root: Path, split: str) -> Opened:

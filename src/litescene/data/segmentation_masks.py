@@ -23,7 +23,6 @@ from litescene.data.segmentation_records import (
     Opened,
     labels_by_color,
     labels_by_value,
-    paired,
     value_table,
 )
 from litescene.data.splitting import named_split, split_list
@@ -56,14 +55,14 @@ def read_masks(root: Path, split: str) -> Opened:
     hold values, those of three colours; those with a palette hold values too, but colours beside a
     `labelmap.txt`.
 
-    Raises `DataError` for a picture without a mask and for a list that is missing or wrong, and
-    `AbsentSplitError` for a split that the set has not; reading a mask raises `DataError` for a
-    value or colour that is not in the list.
+    Raises `DataError` for a list that is missing or wrong, and `AbsentSplitError` for a split that
+    the set has not; reading a mask raises `DataError` for a value or colour that is not in the
+    list.
     """
     images, masks = find_folder(root, PICTURES), find_folder(root, MASKS)
     taxonomy, read = _classes(_list_of_classes(root))
     pictures = _pictures(root, images, split)
-    pairs = paired(pictures, lambda p: masks / p.relative_to(images).with_suffix(".png"))
+    pairs = [(p, masks / p.relative_to(images).with_suffix(".png")) for p in pictures]
     return Opened(pairs, taxonomy, read)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,15 +27,11 @@ class Opened(NamedTuple):
     read: Callable[[Path], Labels]
 
 
-def paired(pictures: Iterable[Path], label_of: Callable[[Path], Path]) -> list[Pair]:
-    """Pictures with their label files; a `DataError` names one without."""
-    pairs = []
-    for picture in pictures:
-        label = label_of(picture)
-        if not label.exists():
-            raise DataError(f"{picture} has no labels: expected {label}")
-        pairs.append((picture, label))
-    return pairs
+def require_labels(pair: Pair) -> None:
+    """Raise `DataError` for a picture without its label file."""
+    picture, label = pair
+    if not label.exists():
+        raise DataError(f"{picture} has no labels: expected {label}")
 
 
 def value_table(mapping: Mapping[int, int]) -> NDArray[np.int16]:

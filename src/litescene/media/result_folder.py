@@ -12,7 +12,7 @@ from litescene.core import OutputError
 from litescene.media.atomic import output_error
 
 LABELS, OVERLAY, SUMMARY = "labels", "overlay.mp4", "summary.json"
-"""What the folders of several jobs have."""
+"""What the folders of several jobs have; two jobs cannot write into one folder."""
 
 _UNFINISHED = re.compile(r"\..+\.\d+-\d+\.part")
 """Files of `media.atomic` that a killed process left."""
@@ -71,10 +71,8 @@ def _refuse_foreign(out: Path, files: ResultFiles, earlier: list[Path]) -> None:
     """Raise `OutputError` for what would be replaced but is not known to be a job's."""
     lines = [out / name for name in LINES[files.job]]
     foreign = [p for p in lines if p.exists() and p not in earlier]
-    if not any(_written_lines(out, job) for job in LINES):
-        foreign += [p for p in _shared(out) if p.exists()]
     if not earlier:
-        foreign += [p for p in _own(out, files) if p.exists()]
+        foreign += [p for p in [*_shared(out), *_own(out, files)] if p.exists()]
         foreign += sorted((out / LABELS).glob("*.png")) if files.labels else []
     if foreign:
         raise OutputError(

@@ -56,8 +56,10 @@ def adopt(model: Path, contract: Contract, out: Path) -> Bundle:
 
     The model must take uint8 N×H×W×3 (RGB, normalisation inside the graph) and give the outputs
     that `contract.finish` describes; otherwise a `BundleError` says what it gives, and nothing
-    is written.
+    is written. Networks that restore pictures are not adopted: an `InputError`.
     """
+    if contract.task == "restoration":
+        raise InputError("a network of another program that restores pictures cannot be adopted")
     try:
         data = model.read_bytes()
     except OSError as error:

@@ -198,7 +198,8 @@ def _annotate(
             kind.prepare(folder, Path(job.source))
         records = stack.enter_context(kind(folder, single, **options))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
-        frames = stack.enter_context(BoundedStream(source, live=source.live))
+        ahead = 1 if source.live else 3
+        frames = stack.enter_context(BoundedStream(source, ahead, live=source.live))
         try:
             for frame in signals.until_stopped(frames):
                 clock.lap("read")

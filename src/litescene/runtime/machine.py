@@ -23,6 +23,7 @@ EXTRAS = {
     "train": ("torch", "lightning-fabric", "safetensors", "pydantic", "tensorboard", "onnx"),
     "synth": ("embreex",),
     "view": ("viser",),
+    "deploy": ("onnxslim", "ncnn", "pnnx", "MNN"),
     "gpu": ("triton",),
 }
 """Packages of the optional extras, as their distributions are called."""
