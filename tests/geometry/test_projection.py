@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -90,7 +92,12 @@ def test_inside_counts_from_pixel_edges() -> None:
     assert inside(IDEAL, pixels, margin=4).tolist() == [False] * 5
 
 
-@pytest.mark.parametrize("camera", [RADTAN, RATIONAL, FISHEYE], ids=["radtan", "rational", "fish"])
+FLIPPED = replace(RADTAN, fy=-RADTAN.fy)
+
+
+@pytest.mark.parametrize(
+    "camera", [RADTAN, RATIONAL, FISHEYE, FLIPPED], ids=["radtan", "rational", "fish", "flipped"]
+)
 def test_rectified_view_has_no_empty_pixels_and_maps_by_projection(camera: Camera) -> None:
     ideal, map_x, map_y = rectified(camera)
     assert (ideal.model, ideal.width, ideal.height) == ("none", camera.width, camera.height)

@@ -30,6 +30,15 @@ def test_a_picture_does_not_get_the_number_of_a_frame_without_a_name() -> None:
     ]  # fmt: skip
 
 
+def test_a_picture_keeps_its_ending_and_a_frame_has_none() -> None:
+    frames = FrameNames()
+    for index, name in enumerate(["a.PNG", "", "b/a.png", "1305031102.175304"]):
+        frames.give(Frame(index, index / 10, IMAGE, name))
+    assert [frames.picture(i) for i in range(4)] == [
+        "a.PNG", "000001", "a_000002.png", "1305031102.175304"
+    ]  # fmt: skip
+
+
 def test_pictures_keep_their_names_and_videos_need_no_memory_for_theirs() -> None:
     assert given("b.jpg", "1305031102.175304", "000002.png") == ["b", "1305031102.175304", "000002"]
     frames = FrameNames()

@@ -56,6 +56,29 @@ def test_kitti_is_read_back_with_times_from_beside_a_file_or_an_array(tmp_path: 
     )
 
 
+@pytest.mark.parametrize(
+    "times", [[3, 2, 1, 0, -1, -2], [0, 1, 1, 2, 3, 4], [0, 1, 2, 3, 4, np.nan]]
+)
+def test_times_that_do_not_rise_are_refused_as_numbers_too(
+    tmp_path: Path, times: list[float]
+) -> None:
+    truth = _trajectory()
+    write_kitti(tmp_path / "poses.txt", truth)
+    with pytest.raises(DataError, match="finite seconds that rise"):
+        read_trajectory(tmp_path / "poses.txt", times)
+
+
+@pytest.mark.parametrize("write", [write_tum, write_kitti, write_euroc])
+def test_an_arbitrary_scale_is_kept_in_every_format(
+    tmp_path: Path, write: Callable[[Path, Trajectory], None]
+) -> None:
+    for scale in ("metric", "arbitrary"):
+        truth = _trajectory(scale)
+        write(tmp_path / "t.txt", truth)
+        times = truth.times if write is write_kitti else None
+        assert read_trajectory(tmp_path / "t.txt", times).scale == scale
+
+
 def test_euroc_is_read_back(tmp_path: Path) -> None:
     write_euroc(tmp_path / "data.csv", _trajectory())
     _same(read_trajectory(tmp_path / "data.csv"), _trajectory())

@@ -56,6 +56,11 @@ def test_a_box_with_several_classes_counts_as_its_best() -> None:
     assert counted(seen, truth) == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
 
 
+def test_a_class_that_was_not_annotated_hides_no_other_class_of_the_box() -> None:
+    truth = BoxTruth(boxes(ONE), np.array([1], np.int32), known={1})
+    assert counted(found((ONE, 0.9, 0), (ONE, 0.8, 1)), truth)[1] == [0, 1, 0, 0]
+
+
 def test_crowds_ignored_boxes_and_unknown_classes_count_neither_way() -> None:
     truth = BoxTruth(
         boxes((0, 0, 50, 50), FAR), np.array([0, 1], np.int32),

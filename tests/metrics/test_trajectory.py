@@ -135,6 +135,8 @@ def test_similarity_alignment_finds_the_scale_and_hides_nothing_else() -> None:
     aligned, scale = align_trajectory(matched, true, "sim3")
     assert scale == pytest.approx(4.0)
     assert aligned.scale == "metric"
+    for align in ("se3", "none"):
+        assert align_trajectory(matched, true, align)[0].scale == matched.scale == "arbitrary"
     assert absolute_errors(aligned, true).max() < 1e-9
 
 

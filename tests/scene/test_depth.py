@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import plane_world
@@ -80,6 +81,15 @@ def test_without_neighbours_or_baseline_there_is_no_depth():
     assert EpipolarDepth().depth(views[0], []) is None
     assert EpipolarDepth().depth(views[0], [views[0]]) is None
     assert EpipolarDepth().depth(views[0], [same_place]) is None
+
+
+def test_another_picture_of_the_same_number_is_looked_at_anew():
+    views, _ = motion("sideways")
+    stage = EpipolarDepth("metric")
+    assert (stage.depth(views[0], views[1:]).depth > 0).any()
+    white = [replace(view, image=np.full_like(view.image, 255)) for view in views]
+    found = stage.depth(white[0], white[1:])
+    assert found is None or not found.depth.any()
 
 
 def test_pictures_without_texture_give_no_depth():

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import plane_world
 import pytest
 
-from litescene.core import CAMVID, IGNORE, STREET_OBJECTS, DepthMap, SegmentationMap
+from litescene.core import CAMVID, IGNORE, STREET_OBJECTS, DepthMap, SegmentationMap, Taxonomy
 from litescene.scene.depth import PosedView
 from litescene.scene.fusion import SemanticVoxelMap, confusion_model
 
@@ -96,6 +98,33 @@ def test_voxels_without_labels_are_unknown_with_no_confidence():
     result = scene.snapshot(min_neighbours=0)
     assert result.labels.tolist() == [IGNORE]
     assert result.confidence.tolist() == [0.0]
+
+
+@pytest.mark.parametrize(("seen", "confidence"), [([0, 1], 0.5), ([1, 0, 0, 1], 0.5), ([0], 0.7)])
+def test_a_tie_of_two_classes_is_no_unknown_voxel(seen: list[int], confidence: float):
+    two = Taxonomy("two", ("a", "b"), ((0, 0, 0), (255, 0, 0)))
+    model = np.array([[0.7, 0.3], [0.3, 0.7]])
+    scene = SemanticVoxelMap(two, voxel_size=0.1, model=model)
+    for i, label in enumerate(seen):
+        shown, depth = one_pixel(i, None)
+        labels = SegmentationMap(np.full(shown.image.shape[:2], label, np.uint8), two)
+        scene.integrate(replace(shown, labels=labels), depth)
+    result = scene.snapshot(min_observations=1, min_neighbours=0)
+    assert result.labels.tolist() == [0]
+    assert result.confidence[0] == pytest.approx(confidence)
+
+
+def test_the_only_class_of_a_network_is_known():
+    one = Taxonomy("one", ("a",), ((0, 0, 0),))
+    scene = SemanticVoxelMap(one, voxel_size=0.1)
+    for i in range(2):
+        shown, depth = one_pixel(i, None)
+        labels = SegmentationMap(np.zeros(shown.image.shape[:2], np.uint8), one)
+        scene.integrate(replace(shown, labels=labels), depth)
+    scene.rebuild({0: np.eye(4), 1: np.eye(4)})
+    result = scene.snapshot(min_observations=1, min_neighbours=0)
+    assert result.labels.tolist() == [0]
+    assert result.confidence.tolist() == [1.0]
 
 
 def test_colours_and_positions_are_weighted_means():

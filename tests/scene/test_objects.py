@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from litescene.core import CAMVID, STREET_OBJECTS, Detections, SegmentationMap
+from litescene.core import CAMVID, COCO, STREET_OBJECTS, Detections, SegmentationMap
 from litescene.scene.instances import instance_picture
 from litescene.scene.objects import ObjectTracker
 
@@ -183,6 +183,22 @@ def test_instances_are_painted_where_the_class_fits_and_the_nearer_box_wins():
     assert picture[30, 45] == 7  # both boxes, the second stands lower
     assert picture[63, 60] == -1  # inside a box but road
     assert 9 not in picture  # no car pixels in that box
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("truck", "car"), ("bus", "car"), ("train", "car"), ("motorcycle", "bicyclist"),
+        ("stop sign", "sign_symbol"), ("traffic light", "sign_symbol"), ("person", "pedestrian"),
+    ],
+)  # fmt: skip
+def test_objects_of_a_coco_detector_are_painted_on_camvids_classes(name: str, labels: str):
+    seen = SegmentationMap(np.full((50, 60), CAMVID.names.index(labels), np.uint8), CAMVID)
+    box = Detections(
+        np.array([[10, 10, 20, 20]], np.float32), np.ones(1, np.float32),
+        np.array([COCO.names.index(name)], np.int32), COCO,
+    )  # fmt: skip
+    assert (instance_picture(with_ids(box, 3), seen) == 3).sum() == 121
 
 
 def test_boxes_beyond_the_picture_and_without_ids_paint_nothing_wrong():

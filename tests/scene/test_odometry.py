@@ -20,6 +20,8 @@ from litescene.geometry import (
 )
 from litescene.scene import odometry as odometry_module
 from litescene.scene import starting
+from litescene.scene.features import lens_mask
+from litescene.scene.initialization import ransac_parameters
 from litescene.scene.odometry import Odometry, TrackResult
 from litescene.scene.odometry_result import OdometryResult
 from litescene.scene.settings import OdometrySettings
@@ -55,6 +57,40 @@ def drive(
         label = labels[k] if labels is not None else None
         results.append(odometry.track(Frame(k, k / rate, image), label))
     return results, odometry.finish(), odometry
+
+
+def test_frames_out_of_order_are_refused() -> None:
+    odometry = Odometry(CAMERA)
+    for time in (0.2, 0.3):
+        odometry.track(Frame(0, time, BLACK))
+    with pytest.raises(ValueError, match=r"frame 2 at 0\.300000 s comes after one at 0\.300000 s"):
+        odometry.track(Frame(2, 0.3, BLACK))
+
+
+def test_any_seed_will_do() -> None:
+    for seed in (2**31, 2**63, -1):
+        assert ransac_parameters(seed, 1.0).randomGeneratorState == seed % 2**31
+
+
+def test_where_a_lens_has_no_ray_no_corner_is_followed() -> None:
+    assert lens_mask(CAMERA) is None
+    usual = Camera(640, 480, 458.7, 457.3, 367.2, 248.4, "radtan", (-0.283, 0.074, 2e-4, 2e-5))
+    assert lens_mask(usual) is None
+    wide = Camera(
+        320, 240, 94.0, 94.0, 159.5, 119.5, "fisheye", (0.0, 0.0, 0.0, 0.0)
+    )  # 195 degrees
+    mask = lens_mask(wide)
+    assert mask is not None
+    rows, columns = np.mgrid[:240, :320]
+    angle = np.degrees(np.hypot(columns - 159.5, rows - 119.5) / 94)  # equidistant
+    assert not mask[angle > 85].any()
+    assert mask[angle < 78].all()
+    folding = Camera(1920, 1080, 900, 900, 960, 540, "radtan", (-0.35, 0.15, 1e-3, 1e-3, -0.03))
+    mask = lens_mask(folding)
+    assert mask is not None
+    radius = np.hypot(*np.ogrid[-540:540, -960:960])
+    assert not mask[radius > 900].any()
+    assert mask[radius < 800].all()
 
 
 @pytest.fixture(scope="module")

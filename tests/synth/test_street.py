@@ -178,11 +178,11 @@ def test_frames_do_not_depend_on_where_rendering_starts(
 
 
 @pytest.mark.parametrize(
-    "options", [{"width": 8}, {"height": 9000}, {"seconds": 0.0}, {"rate": 1000.0}]
+    "options", [{"width": 8}, {"height": 9000}, {"seconds": 0.0}, {"rate": 1000.0}, {"seed": -1}]
 )
 def test_sizes_out_of_range_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="not"):
-        Street(seed=0, **options)
+        Street(**{"seed": 0, **options})
 
 
 def test_a_missing_embreex_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

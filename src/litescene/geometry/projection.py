@@ -122,9 +122,13 @@ def _inner_camera(camera: Camera) -> Camera:
         np.clip(undistort_points(camera, np.stack(np.broadcast_arrays(x, y), -1)), -2.0, 2.0)
         for x, y in ((0, ys), (width, ys), (xs, 0), (xs, height))
     )
+    if camera.fx < 0:
+        left, right = right, left
+    if camera.fy < 0:
+        top, bottom = bottom, top
     x0, x1 = left[:, 0].max(), right[:, 0].min()
     y0, y1 = top[:, 1].max(), bottom[:, 1].min()
-    zoom = max(width / (x1 - x0) / camera.fx, height / (y1 - y0) / camera.fy)
+    zoom = max(width / (x1 - x0) / abs(camera.fx), height / (y1 - y0) / abs(camera.fy))
     fx, fy = float(camera.fx * zoom), float(camera.fy * zoom)
     return replace(
         camera,

@@ -20,6 +20,7 @@ class FrameNames:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
+        self._endings: dict[int, str] = {}
         self._taken: set[str] = set()
         self._last_number = -1
 
@@ -27,11 +28,16 @@ class FrameNames:
         """Name of the frame with that `Frame.index`."""
         return self._names.get(index, f"{index:06d}")
 
+    def picture(self, index: int) -> str:
+        """The same with the ending of the frame's picture, if it was a file."""
+        return self[index] + self._endings.get(index, "")
+
     def give(self, frame: Frame) -> str:
         """Name a new frame. A glob over folders may bring the same picture name again."""
         number = f"{frame.index:06d}"
         path = PurePath(frame.name)
-        stem = path.stem if path.suffix.lower() in PICTURE_SUFFIXES else path.name
+        is_file = path.suffix.lower() in PICTURE_SUFFIXES
+        stem = path.stem if is_file else path.name
         if not stem and number not in self._taken:
             # Not kept one by one: a video has no names and no end.
             self._last_number = frame.index
@@ -39,6 +45,8 @@ class FrameNames:
         name = self._free(stem, number)
         self._taken.add(name)
         self._names[frame.index] = name
+        if is_file:
+            self._endings[frame.index] = path.suffix
         return name
 
     def _free(self, stem: str, number: str) -> str:

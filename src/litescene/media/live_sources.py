@@ -102,7 +102,7 @@ class CameraSource(Source):
         level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(number)
         cv2.utils.logging.setLogLevel(level)
-        self._begin = time.monotonic()
+        self._begin: float | None = None
         self._first = self._grab() if self._capture.isOpened() else None
         if self._first is None:
             self.close()
@@ -123,8 +123,12 @@ class CameraSource(Source):
     def _grab(self) -> Frame | None:
         with self._reading:  # OpenCV frees the device even under a reader
             grabbed, picture = self._capture.read()
-        now = time.monotonic() - self._begin
-        return Frame(0, now, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) if grabbed else None
+        if not grabbed:
+            return None
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = now
+        return Frame(0, now - self._begin, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
 
     def close(self) -> None:
         """Give the camera back.

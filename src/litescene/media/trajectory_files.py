@@ -77,21 +77,32 @@ def write_tum(path: Path | str, trajectory: Trajectory) -> None:
 def write_kitti(
     path: Path | str, trajectory: Trajectory, times_path: Path | str | None = None
 ) -> None:
-    """Write KITTI's format, and the times to `times_path` if given."""
+    """Write KITTI's format, and the times to `times_path` if given.
+
+    An arbitrary scale is noted in a comment, which KITTI's own programs do not expect.
+    """
     rows = trajectory.poses[:, :3].reshape(-1, 12).tolist()
-    write_atomic(path, "".join(" ".join(f"{v:.9e}" for v in row) + "\n" for row in rows))
+    body = "".join(" ".join(f"{v:.9e}" for v in row) + "\n" for row in rows)
+    write_atomic(path, _note_of_scale(trajectory) + body)
     if times_path is not None:
         write_atomic(times_path, "".join(f"{t:.9f}\n" for t in trajectory.times.tolist()))
 
 
 def write_euroc(path: Path | str, trajectory: Trajectory) -> None:
-    """Write EuRoC's format (times in whole nanoseconds, quaternion wxyz)."""
+    """Write EuRoC's format (times in whole nanoseconds, quaternion wxyz).
+
+    An arbitrary scale is noted in a comment below the head.
+    """
     values = np.hstack(
         [trajectory.positions, matrix_to_quaternion_wxyz(trajectory.poses[:, :3, :3])]
     )
     rows = zip(trajectory.times.tolist(), values.tolist(), strict=True)
     body = "".join(f"{round(t * 1e9)},{','.join(f'{v:.9f}' for v in row)}\n" for t, row in rows)
-    write_atomic(path, _EUROC_HEAD + body)
+    write_atomic(path, _EUROC_HEAD + _note_of_scale(trajectory) + body)
+
+
+def _note_of_scale(trajectory: Trajectory) -> str:
+    return "" if trajectory.scale == "metric" else f"# scale: {trajectory.scale}\n"
 
 
 def _text(path: Path) -> str:
@@ -185,7 +196,9 @@ def _times_of(path: Path, count: int, times: Path | str | ArrayLike | None) -> A
         table, numbers = _table(source, _text(source), 1, None)
         stamps = _check_times(source, numbers, table.reshape(-1))
     else:
-        stamps = np.asarray(times, np.float64)
+        stamps = np.asarray(times, np.float64).reshape(-1)
+        if not (np.isfinite(stamps).all() and (np.diff(stamps) > 0).all()):
+            raise DataError(f"the times given for {path} must be finite seconds that rise")
     if len(stamps) != count:
         raise DataError(f"{path} holds {count} poses, but {len(stamps)} times are given")
     return stamps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,9 +38,7 @@ class BoxConfusion:
         was given several classes the best one counts. Found boxes that lie on a crowd or an ignored
         box, or whose class was not annotated in the picture, are not counted.
         """
-        seen = in_use(detections, self.score)
-        if truth.known is not None:
-            seen = seen[np.isin(detections.classes[seen], list(truth.known))]
+        seen = in_use(detections, self.score, truth.known)
         boxes, classes = detections.boxes[seen], detections.classes[seen]
         none = np.zeros(len(truth.boxes), bool)
         crowd = none if truth.crowd is None else truth.crowd
@@ -56,10 +56,17 @@ class BoxConfusion:
         np.add.at(self.counts[-1], classes[invented], 1)
 
 
-def in_use(detections: Detections, score: float) -> NDArray[np.intp]:
-    """Indices of the boxes from a score on, best first; of equal boxes the best one alone."""
+def in_use(
+    detections: Detections, score: float, known: Collection[int] | None = None
+) -> NDArray[np.intp]:
+    """Indices of the boxes from a score on, best first; of equal boxes the best one alone.
+
+    Where only the classes `known` were annotated, the others are left out before.
+    """
     order = np.argsort(-detections.scores, kind="stable")
     order = order[detections.scores[order] >= score]
+    if known is not None:
+        order = order[np.isin(detections.classes[order], list(known))]
     _, first = np.unique(detections.boxes[order], axis=0, return_index=True)
     return np.asarray(order[np.sort(first)])
 

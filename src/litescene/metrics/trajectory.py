@@ -128,7 +128,8 @@ def align_trajectory(
         s, R, t = umeyama(estimate.positions, truth.positions, with_scale=align == "sim3")
     except ValueError as error:
         raise DataError(f"the trajectories cannot be aligned: {error}") from error
-    return replace(estimate, poses=align_poses(s, R, t, estimate.poses), scale=truth.scale), s
+    scale = truth.scale if align == "sim3" else estimate.scale
+    return replace(estimate, poses=align_poses(s, R, t, estimate.poses), scale=scale), s
 
 
 def absolute_errors(estimate: Trajectory, truth: Trajectory) -> Floats:

@@ -115,6 +115,8 @@ def _near(view: PosedView, place: NDArray[np.float64], baseline: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
+    image: NDArray[np.uint8]
+    labels: SegmentationMap | None
     gray: NDArray[np.float32]
     codes: NDArray[np.uint32]
     usable: NDArray[np.bool_]
@@ -210,7 +212,7 @@ class EpipolarDepth:
 
     def _prepare(self, view: PosedView) -> _Prepared:
         known = self._prepared.get(view.index)
-        if known is not None:
+        if known and known.image is view.image and known.labels is view.labels:
             self._prepared.move_to_end(view.index)
             return known
         import cv2
@@ -219,7 +221,8 @@ class EpipolarDepth:
 
         gray = cv2.cvtColor(view.image, cv2.COLOR_RGB2GRAY)
         gray = cv2.GaussianBlur(gray.astype(np.float32), (3, 3), 0.6)
-        prepared = _Prepared(gray, census(gray), static_pixels(view.labels, gray.shape))
+        usable = static_pixels(view.labels, gray.shape)
+        prepared = _Prepared(view.image, view.labels, gray, census(gray), usable)
         self._prepared[view.index] = prepared
         while len(self._prepared) > self._KEPT:
             self._prepared.popitem(last=False)

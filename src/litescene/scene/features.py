@@ -11,7 +11,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from litescene.core import MOVERS, SKY, Frame, SegmentationMap
+from litescene.core import MOVERS, SKY, Camera, Frame, SegmentationMap
+from litescene.geometry import project, undistort_points
 
 Grey = NDArray[np.uint8]
 Pixels = NDArray[np.float32]
@@ -30,6 +31,11 @@ _LEAST_CORNER = 2e-4
 """Smallest eigenvalue (OpenCV's scale) of a corner worth following: keeps flat asphalt out."""
 _MOVER_MARGIN = 3
 """Pixels around movers that are left out too: label edges are a few pixels off."""
+_LENS_STEP = 4
+_LENS_ERROR = 0.1
+"""Pixels by which a ray may miss the pixel that it was found for."""
+_WIDEST = 85.0
+"""Degrees from the axis."""
 
 
 def grey_picture(frame: Frame) -> Grey:
@@ -55,6 +61,28 @@ def static_mask(labels: SegmentationMap | None, shape: tuple[int, int]) -> Mask 
     if picture.shape != shape:
         picture = cv2.resize(picture, shape[::-1], interpolation=cv2.INTER_NEAREST)
     return np.asarray(picture == 0)
+
+
+def lens_mask(camera: Camera) -> Mask | None:
+    """H×W bool, True where the lens model knows the ray of a pixel; None where it does everywhere.
+
+    Beyond the fold of a distortion no ray leads to a pixel, and rays near a right angle to the
+    axis have no usable point at z = 1. Told for every fourth pixel, with a margin of one of them.
+    """
+    if camera.model == "none":
+        return None
+    columns = np.arange(0, camera.width + _LENS_STEP - 1, _LENS_STEP)
+    rows = np.arange(0, camera.height + _LENS_STEP - 1, _LENS_STEP)
+    pixels = np.stack(np.meshgrid(columns, rows), -1).astype(np.float64)
+    rays = undistort_points(camera, pixels)
+    again, known = project(camera, np.concatenate([rays, np.ones((*rays.shape[:2], 1))], -1))
+    known &= np.linalg.norm(again - pixels, axis=-1) < _LENS_ERROR
+    known &= np.linalg.norm(rays, axis=-1) < np.tan(np.radians(_WIDEST))
+    if known.all():
+        return None
+    known = cv2.erode(known.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    whole = known.repeat(_LENS_STEP, 0).repeat(_LENS_STEP, 1)
+    return np.asarray(whole[: camera.height, : camera.width])
 
 
 def on_mask(mask: Mask | None, pixels: Pixels) -> Mask:

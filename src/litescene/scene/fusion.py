@@ -240,7 +240,7 @@ class SemanticVoxelMap:
         chances = np.exp(logs)
         confidence = chances.max(axis=1) / chances.sum(axis=1)
         labels = logs.argmax(axis=1).astype(np.uint8)
-        unknown = ~np.any(logs, axis=1)
+        unknown = ~self._voxels.labelled[rows]
         labels[unknown] = IGNORE
         return labels, np.where(unknown, 0.0, confidence).astype(np.float32)
 
@@ -289,6 +289,7 @@ def _allocate(rows: int, classes: int) -> Voxels:
         position=np.zeros((rows, 3), np.float64),
         color=np.zeros((rows, 3), np.float32),
         log_likelihood=np.zeros((rows, classes), np.float32),
+        labelled=np.zeros(rows, np.bool_),
         instances=np.full((rows, INSTANCE_SLOTS), -1, np.int32),
         observations=np.zeros(rows, np.int32),
         views=np.zeros(rows, np.int32),

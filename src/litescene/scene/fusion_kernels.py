@@ -40,6 +40,8 @@ class Voxels(NamedTuple):
     """n×3, weighted mean, 0..255."""
     log_likelihood: F32
     """n×classes, relative to the best class, which is at 0."""
+    labelled: NDArray[np.bool_]
+    """n, whether a label was ever observed."""
     instances: I32
     """n×4, distinct object ids, -1 where free."""
     observations: I32
@@ -177,6 +179,7 @@ def _row_of(point: F64, size: float, table: I32, count: int, voxels: Voxels) -> 
     voxels.position[count, :] = 0.0
     voxels.color[count, :] = 0.0
     voxels.log_likelihood[count, :] = 0.0
+    voxels.labelled[count] = False
     voxels.instances[count, :] = -1
     voxels.observations[count] = voxels.views[count] = 0
     voxels.last_view[count] = voxels.anchor[count] = -1
@@ -217,6 +220,7 @@ def fuse(
             voxels.color[row, c] += share * (np.float32(image[y, x, c]) - voxels.color[row, c])
         if labels[y, x] < classes:
             _add_class(voxels.log_likelihood[row], log_model, labels[y, x])
+            voxels.labelled[row] = True
         if instances[y, x] >= 0:
             _add_instance(voxels.instances[row], instances[y, x])
         voxels.observations[row] += 1
@@ -249,6 +253,7 @@ def merge(source: Voxels, moved: F64, size: float, table: I32, target: Voxels) -
             best = max(best, logs[c])
         for c in range(logs.size):
             logs[c] = max(logs[c] - best, LEAST_LOG)
+        target.labelled[row] |= source.labelled[n]
         for s in range(INSTANCE_SLOTS):
             if source.instances[n, s] >= 0:
                 _add_instance(target.instances[row], source.instances[n, s])

@@ -54,7 +54,7 @@ class TwoViewStart:
 def ransac_parameters(seed: int, threshold: float) -> Any:
     """OpenCV's USAC settings with a fixed random state, so that runs repeat bit for bit."""
     parameters = cv2.UsacParams()
-    parameters.randomGeneratorState = seed
+    parameters.randomGeneratorState = seed % (1 << 31)  # a C int
     parameters.threshold = threshold
     parameters.confidence = 0.999
     parameters.maxIterations = 1000

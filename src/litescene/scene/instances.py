@@ -16,8 +16,15 @@ _ALSO_KNOWN_AS: dict[str, frozenset[str]] = {
     "stop_sign": frozenset({"traffic sign", "sign_symbol"}),
     "speed_limit": frozenset({"traffic sign", "sign_symbol"}),
     "crosswalk": frozenset({"road"}),
+    "truck": frozenset({"truck", "bus", "car"}),
+    "bus": frozenset({"truck", "bus", "car"}),
+    "train": frozenset({"train", "car"}),
+    "motorcycle": frozenset({"motorcycle", "bicycle", "bicyclist", "rider"}),
+    "traffic light": frozenset({"traffic light", "sign_symbol"}),
+    "stop sign": frozenset({"traffic sign", "sign_symbol"}),
 }
-"""Segmentation classes that an object's pixels may have, by the detector's class name."""
+"""Segmentation classes that an object's pixels may have, by the detector's class name: those of
+`street8`, then COCO's where they are called otherwise."""
 
 
 def instance_picture(detections: Detections, segmentation: SegmentationMap) -> NDArray[np.int32]:

@@ -24,6 +24,7 @@ from litescene.scene.features import (
     cell_size,
     follow,
     grey_picture,
+    lens_mask,
     new_corners,
     on_mask,
     static_mask,
@@ -83,6 +84,7 @@ class Odometry:
         self.map = SparseMap(0.5 * (abs(camera.fx) + abs(camera.fy)), self.settings)
         self.loops: list[Loop] = []
         self._seed = seed
+        self._lens = lens_mask(camera)
         self._cell = cell_size((camera.height, camera.width), self.settings.features)
         self._records: list[FrameRecord] = []
         self._state: State = "initializing"
@@ -105,8 +107,15 @@ class Odometry:
                 f"frame {frame.index} is {frame.width}×{frame.height}, the camera "
                 f"{self.camera.width}×{self.camera.height}; resize one of them"
             )
+        if self._records and not frame.time > self._records[-1].time:
+            raise ValueError(
+                f"frame {frame.index} at {frame.time:.6f} s comes after one at "
+                f"{self._records[-1].time:.6f} s"
+            )
         grey = grey_picture(frame)
-        mask = static_mask(labels, grey.shape)
+        mask = self._lens if labels is None else static_mask(labels, grey.shape)
+        if mask is not None and self._lens is not None:
+            mask = mask & self._lens
         self._records.append(FrameRecord(frame.index, frame.time, self._state))
         keyframes, loops, inliers = len(self.map.keyframes), len(self.loops), 0
         if self._state == "tracking":

@@ -308,7 +308,7 @@ class _Run:
             self.camera,
             self.odometry.map,
             found.odometry.segment,
-            self.names.__getitem__,
+            self.names.picture,
             self.colors,
         )
 

@@ -87,7 +87,7 @@ class Street:
         seconds: float = 20.0,
         rate: float = 20.0,
     ) -> None:
-        _check(width, height, seconds, rate)
+        _check(width, height, seconds, rate, seed)
         load_embree()
         self.seed = seed
         self.camera = Camera.from_fov(width, height, FOV)
@@ -170,7 +170,7 @@ class Street:
         )
 
 
-def _check(width: int, height: int, seconds: float, rate: float) -> None:
+def _check(width: int, height: int, seconds: float, rate: float, seed: int) -> None:
     if not (16 <= width <= 4096 and 16 <= height <= 4096):
         raise InputError(
             f"the street's pictures are 16 to 4096 pixels a side, not {width}×{height}"
@@ -179,3 +179,5 @@ def _check(width: int, height: int, seconds: float, rate: float) -> None:
         raise InputError(f"a drive lasts more than 0 and at most 3600 seconds, not {seconds:g}")
     if not 1 <= rate <= 240:
         raise InputError(f"the frame rate is 1 to 240 a second, not {rate:g}")
+    if seed < 0:
+        raise InputError(f"the seed of a drive is 0 or more, not {seed}")
