@@ -18,8 +18,9 @@ from litescene.cli.train import follow
 from litescene.core import DivergedError, RecipeError
 from litescene.media import write_atomic
 from litescene.training import Recipe, RunFolder
-from litescene.training.comparison import claimed, is_finished, result_of, train_or_resume
+from litescene.training.comparison import is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
+from litescene.training.run_folder import claimed
 
 PER_RUN = (
     *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +28,21 @@ class Ended:
 
 
 Call = Callable[..., Ended]
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A run folder as another process holds it that trains there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "claim.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture
+def trained_elsewhere() -> Callable[[Path], AbstractContextManager[None]]:
+    """`held`, for tests."""
+    return held
 
 
 @pytest.fixture

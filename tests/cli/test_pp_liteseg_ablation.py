@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import pp_liteseg_ablation as ablation
 from litescene.core import RecipeError
-from litescene.training import RunFolder
-from litescene.training.comparison import claimed
 
 
 def test_every_configuration_is_another_network() -> None:
@@ -30,11 +29,11 @@ def test_every_configuration_is_another_network() -> None:
 
 @pytest.mark.slow
 def test_runs_are_trained_once_and_measured(
-    recipe: Path, place: Path, capsys: pytest.CaptureFixture[str]
+    recipe: Path, place: Path, capsys: pytest.CaptureFixture[str], trained_elsewhere: Any
 ) -> None:
     common = ["--recipe", str(recipe), "--set", "epochs=1", "--out", "runs", "--seeds", "2"]
     common += ["--only", "baseline", "--only", "all"]
-    with claimed(RunFolder(place / "runs/all_seed1")):
+    with trained_elsewhere(place / "runs/all_seed1"):
         ablation.main(["train", *common])  # that one is left to the process that holds it
     finished = place.glob("runs/*/last.safetensors")
     kept = {file.parent.name: file.stat().st_mtime_ns for file in finished}

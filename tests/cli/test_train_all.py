@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from litescene.training import load_recipe
-from litescene.training.comparison import claimed
-from litescene.training.run_folder import RunFolder
 
 ALL = ("train", "--all", "segmentation")
 TWO = ("--models", "fast_scnn", "--models", "contextnet")
@@ -46,10 +44,9 @@ def test_every_chosen_network_is_trained_once(call: Any, short: Path, place: Pat
 
 @pytest.mark.slow
 def test_a_network_that_another_process_trains_is_left_to_it(
-    call: Any, short: Path, place: Path
+    call: Any, short: Path, place: Path, trained_elsewhere: Any
 ) -> None:
-    with claimed(RunFolder(place / "runs/tiny/fast_scnn")) as ours:
-        assert ours
+    with trained_elsewhere(place / "runs/tiny/fast_scnn"):
         done = call(*ALL, short, *TWO)
     assert done.code == 0, done.err
     assert {p.stem for p in (place / "runs/tiny/results/segmentation").iterdir()} == {"contextnet"}

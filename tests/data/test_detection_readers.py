@@ -13,7 +13,7 @@ from litescene.core import CAMVID, STREET_OBJECTS, DataError, Taxonomy
 from litescene.core.errors import AbsentSplitError
 from litescene.data.detection import open_detection, validation_stems
 from litescene.data.detection_camvid import read_camvid_boxes
-from litescene.data.detection_records import Row, annotated
+from litescene.data.detection_records import Row, annotated, find_picture
 from litescene.data.splitting import named_split
 from real_data import DataSet
 
@@ -42,6 +42,13 @@ def coco(root: Path, **changes: object) -> dict[str, object]:
     write(root / "annotations" / "instances_train2017.json", json.dumps(plain))
     picture(root / "images" / "a.jpg")
     return plain
+
+
+def test_a_dot_in_a_name_without_an_ending_is_no_ending(tmp_path: Path) -> None:
+    for name in ("a.1.png", "a.png"):
+        picture(tmp_path / name)
+    assert find_picture(tmp_path, "a.1", "line 2").name == "a.1.png"
+    assert find_picture(tmp_path, "a.jpg", "line 3").name == "a.png"
 
 
 def test_coco_boxes_become_corners_and_crowds_are_marked(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_masks_that_do_not_fit_their_list_are_named(
         ("classes.txt", "", "has no class"),
         ("classes.txt", "-\n", "has no class"),
         ("classes.txt", "floor 1 2 3\nstairs 1 2 3\n", r"two lines have the colour \(1, 2, 3\)"),
+        ("classes.txt", "floor 1 2 3\nstairs\n", "'floor 1 2 3' has a colour, 'stairs' has none"),
         ("classes.txt", "floor 1 2 300\n", "colours go from 0 to 255"),
         ("classes.txt", "\n".join(map(str, range(256))), "256 classes; a mask has values for 255"),
         ("labelmap.txt", "# remark\nfloor\n", "line 2 is 'floor'; expected name:r,g,b::"),

@@ -233,6 +233,32 @@ def test_a_runtime_that_computes_something_else_leaves_no_file(
         convert(find("yolov5_lite_e"), "onnx", tmp_path, (64, 64))
 
 
+@pytest.mark.parametrize("finish", ["rows", "boxes"])
+def test_scores_are_compared_by_their_own_size_and_not_by_that_of_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finish: Any
+) -> None:
+    column = 5 if finish == "boxes" else 4
+
+    def spoilt(folder: Path, name: str, model: Any) -> Any:
+        run = TARGETS["onnx"].load(folder, name, model)
+
+        def shifted(x: np.ndarray) -> list[np.ndarray]:
+            (found,) = run(x)
+            found = found.copy()
+            found[..., column] += np.float32(0.005)  # 2e-5 of 320 pixels
+            return [found]
+
+        return shifted
+
+    wrong = replace(TARGETS["onnx"], load=spoilt)
+    monkeypatch.setattr("litescene.export.flavours.converting.TARGETS", {"onnx": wrong})
+    street = next(iter(Street(width=320, height=320, seconds=0.1).frames(0, 1))).image
+    with pytest.raises(ParityError, match="computes something else"):
+        convert(
+            find("yolov5_lite_e"), "onnx", tmp_path, (320, 320), finish=finish, pictures=[street]
+        )
+
+
 def graph(nodes: list[Any], constants: dict[str, np.ndarray], out: list[int]) -> Any:
     values = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
               for n, s in ((INPUT, [1, 4, 6, 8]), ("y", out))]  # fmt: skip

@@ -55,6 +55,13 @@ def test_an_odd_number_of_batches_is_shared_evenly_and_a_second_run_is_refused_b
 
 
 @pytest.mark.slow
+def test_patience_ends_both_by_the_figures_of_the_first(tmp_path: Path) -> None:
+    assert both(tmp_path / "run", "falls") == [
+        ["0/2", "0,2,0,2,0,2", "done"], ["1/2", "1,3,1,3,1,3", "done"]
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
 def test_an_output_error_of_the_first_process_ends_both(tmp_path: Path) -> None:
     assert [w[-1] for w in both(tmp_path / "run", "full_disk")] == ["OutputError"] * 2
 

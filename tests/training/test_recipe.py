@@ -134,9 +134,13 @@ def test_learning_rate_begins_again_at_restarts() -> None:
         ({"restarts": [{"epoch": 5, "factor": 1}, {"epoch": 5, "factor": 1}]}, r"rise, .*\[5, 5\]"),
         ({"name": "step", "restarts": [{"epoch": 5, "factor": 1}]}, "step has milestones"),
         ({"warmup_epochs": 5, "restarts": [{"epoch": 5, "factor": 1}]}, "after the warm-up"),
+        ({"milestones": [3]}, "milestones belong to step, this is poly"),
+        ({"name": "step", "milestones": [6, 3]}, r"milestones rise, these are \[6, 3\]"),
+        ({"name": "step", "milestones": [0]}, "greater than 0"),
+        ({"warmup_epochs": float("inf")}, "finite number"),
     ],
 )
-def test_wrong_restarts_are_named(schedule: dict[str, Any], message: str) -> None:
+def test_wrong_schedules_are_named(schedule: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         recipe_from_dict({**PLAIN, "schedule": schedule}, "x")
 
@@ -158,6 +162,9 @@ SETTINGS = {"data": "camvid:a", "stages": [{"height": 64, "width": 64}]}
             "two forms of weights; give one",
         ),
         ({"stages": [{**SETTINGS["stages"][0], "inverse_log": 0.5}]}, "above 1.*not 0.5"),
+        ({"stages": [{**SETTINGS["stages"][0], "scale": [1.75, 0.75]}]}, "least <= most, not 1.75"),
+        ({"stages": [{**SETTINGS["stages"][0], "scale": [0, 1]}]}, "0 < least"),
+        ({"jaccard": float("inf")}, "finite number"),
     ],
 )
 def test_a_wrong_option_of_the_losses_is_named_in_one_line(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,27 @@ def test_the_command_of_a_run_holds_its_whole_path(
     RunFolder(Path("my runs/a")).begin(tiny_recipe())
     words = shlex.split((tmp_path / "my runs/a/command.txt").read_text())
     assert words == ["litescene", "train", "--resume", str(tmp_path / "my runs" / "a")]
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed(), folder.claimed():  # this process may twice
+        held = f"import fcntl; fcntl.flock(open({str(tmp_path / 'run/claim.lock')!r}, 'w'), 6)"
+        assert subprocess.run([sys.executable, "-c", held], stderr=-3).returncode != 0
+    with (tmp_path / "run/claim.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RecipeError, match=r"another process trains in .*run"), folder.claimed():
+            pass
+
+
+def test_a_run_without_a_finished_epoch_may_be_begun_anew(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.begin(tiny_recipe(epochs=5))
+    folder.begin(tiny_recipe(epochs=7))
+    assert folder.recipe().epochs == 7
+    folder.resume_file.write_bytes(b"an epoch")
+    with pytest.raises(RecipeError, match="already holds a run"):
+        folder.begin(tiny_recipe())
 
 
 def test_pictures_of_which_a_kill_left_parts_are_not_there(tmp_path: Path) -> None:

@@ -97,7 +97,15 @@ class _OneDiverges(TinyTask):
         return weight.new_tensor(float("inf") if bad else 0.0)
 
 
-_TASKS = {"train": TinyTask, "full_disk": _FullDisk, "one_diverges": _OneDiverges}
+class _Falls(TinyTask):
+    """Grows worse from the first evaluation on, in the second process otherwise."""
+
+    def evaluate(self, model: nn.Module) -> dict[str, Any]:
+        rank = torch.distributed.get_rank()
+        return {"score": float(len(self.seen) if rank else -len(self.seen))}
+
+
+_TASKS = {"train": TinyTask, "full_disk": _FullDisk, "one_diverges": _OneDiverges, "falls": _Falls}
 
 
 def _two_processes(fabric: Any, accelerator: str, devices: str, precision: str) -> Any:
@@ -107,7 +115,8 @@ def _two_processes(fabric: Any, accelerator: str, devices: str, precision: str) 
 def main() -> None:
     loop.create_task = _TASKS[sys.argv[2]]  # type: ignore[assignment]
     loop.Fabric = partial(_two_processes, loop.Fabric)  # type: ignore[assignment,misc]
-    trainer = loop.Trainer(tiny_recipe(), Path(sys.argv[1]))
+    recipe = tiny_recipe(epochs=6, patience=2) if sys.argv[2] == "falls" else tiny_recipe()
+    trainer = loop.Trainer(recipe, Path(sys.argv[1]))
     rank, world = trainer.fabric.global_rank, trainer.fabric.world_size
     try:
         trainer.start()

@@ -120,11 +120,15 @@ def annotated(picture: Path, rows: Sequence[Row], flaws: Flaws = None) -> Annota
     return Annotated(picture, boxes[kept].astype(np.float32), names, crowd)
 
 
+_ENDINGS = (".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG")
+
+
 def find_picture(folder: Path, name: str, where: str) -> Path:
     """The picture `folder/name`, also under another common ending; a `DataError` if absent."""
     exact = folder / name
-    for ending in (exact.suffix, ".jpg", ".png", ".jpeg", ".bmp", ".JPG", ".PNG"):
-        path = exact.with_suffix(ending)
+    added = (Path(f"{exact}{ending}") for ending in _ENDINGS)
+    other = (exact.with_suffix(ending) for ending in _ENDINGS)
+    for path in (exact, *added, *other):
         # Unlike those of `Path` this takes names that no file can have.
         if os.path.isfile(path):
             return path

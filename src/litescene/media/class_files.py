@@ -27,13 +27,17 @@ class ClassList:
 def parse_classes(text: str) -> ClassList:
     """A line is `name` or `name r g b`; either all lines have colours or none. Empty ones are none.
 
-    Raises `ValueError` for a colour above 255.
+    Raises `ValueError` for a colour above 255, and where some lines have colours only.
 
     >>> parse_classes("traffic light 250 170 30").names
     ('traffic light',)
     """
     rows = [words for line in text.splitlines() if (words := line.split())]
-    if not all(len(row) >= 4 and all(map(str.isdecimal, row[-3:])) for row in rows):
+    colored = [len(row) >= 4 and all(map(str.isdecimal, row[-3:])) for row in rows]
+    if any(colored) and not all(colored):
+        with_color, without = (" ".join(rows[colored.index(has)]) for has in (True, False))
+        raise ValueError(f"'{with_color}' has a colour, '{without}' has none; give all or none one")
+    if not any(colored):
         return ClassList(tuple(" ".join(row) for row in rows))
     return ClassList(
         tuple(" ".join(row[:-3]) for row in rows), tuple(_color(row[-3:]) for row in rows)

@@ -7,10 +7,8 @@ the same command shares the networks out.
 
 from __future__ import annotations
 
-import fcntl
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,14 @@ from litescene.core import DivergedError, InputError
 from litescene.core.provenance import provenance
 from litescene.core.trained import trained_by
 from litescene.media.atomic import write_atomic
-from litescene.training.data_specs import data_specs, without_data_folders
+from litescene.training.data_specs import (
+    data_specs,
+    with_absolute_data,
+    without_data_folders,
+)
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe
-from litescene.training.run_folder import RunFolder
+from litescene.training.run_folder import RunFolder, claimed
 
 Facts = Mapping[str, Any]
 _MEASURED: Mapping[str, tuple[str, ...]] = {
@@ -42,8 +44,8 @@ def train_networks(
 ) -> dict[str, str]:
     """Train each network that has no result of this recipe yet; returns the failures by name.
 
-    Raises `InputError`, before anything is trained, where a result or a begun run of the recipe's
-    name is of other data, another length or another seed.
+    Raises `InputError`, before anything is trained, where a result of the recipe's name is of other
+    data, another length or another seed, or where a begun run is of another recipe.
 
     Args:
         recipe: the common recipe; `model.name` is replaced, its `name` is the protocol's.
@@ -59,9 +61,7 @@ def train_networks(
             facts, where = trained[name].facts, f"{results / recipe.task / name}.json"
             _require_same(recipe, facts, data_specs(facts.get("trained_on")), where)
         elif (out / name / "recipe.json").exists():
-            begun = RunFolder(out / name).recipe()
-            stated = {"epochs": begun.epochs, "seed": begun.seed}
-            _require_same(recipe, stated, data_specs(begun.settings), str(out / name))
+            _require_begun_alike(recipe_of(recipe, name), RunFolder(out / name))
     failures: dict[str, str] = {}
     for name, facts in networks.items():
         folder = RunFolder(out / name)
@@ -90,6 +90,29 @@ def _require_same(recipe: Recipe, facts: Facts, trained_on: Sequence[str], where
         )
 
 
+def _require_begun_alike(recipe: Recipe, folder: RunFolder) -> None:
+    """Refuse to go on with a run of another recipe; anchors may have been fitted since."""
+    asked, begun = (_flat(r.model_dump()) for r in (with_absolute_data(recipe), folder.recipe()))
+    other = {key for key in begun | asked if begun.get(key) != asked.get(key)}
+    if asked.get("settings.anchors") == "auto":
+        other.discard("model.options.anchors")
+    if other:
+        found = ", ".join(f"{key} {begun.get(key)}" for key in sorted(other))
+        raise InputError(
+            f"{folder.path} was begun with {found}, which is not what is asked for; give another "
+            "--out (and --results)"
+        )
+
+
+def _flat(plain: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested tables as one, the keys joined by dots."""
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        whole = f"{above}{key}"
+        found |= _flat(value, f"{whole}.") if isinstance(value, Mapping) else {whole: value}
+    return found
+
+
 def recipe_of(recipe: Recipe, name: str) -> Recipe:
     """The common recipe for one network."""
     return recipe.model_copy(update={"model": recipe.model.model_copy(update={"name": name})})
@@ -100,21 +123,8 @@ def train_or_resume(
 ) -> None:
     """Train in a folder, or go on after the last finished epoch of the run that it holds."""
     begun = (folder.path / "recipe.json").exists()
-    trainer = Trainer(folder.recipe() if begun else recipe, folder.path)
+    trainer = Trainer(folder.recipe() if begun else recipe, folder.path, devices=1)
     follow(trainer, trainer.resume if begun else trainer.start)
-
-
-@contextmanager
-def claimed(folder: RunFolder) -> Iterator[bool]:
-    """Whether the folder is ours until the end of the block; another process may hold it."""
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with (folder.path / "claim.lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 def is_finished(folder: RunFolder) -> bool:

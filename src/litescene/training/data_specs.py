@@ -29,7 +29,7 @@ def with_absolute_data(recipe: Recipe) -> Recipe:
 
 def trained_on(task: TaskName, spec: str) -> list[str]:
     """Overrides of a recipe that train and validate on one data set."""
-    quoted = json.dumps(spec)
+    quoted = json.dumps(spec, ensure_ascii=False)
     if task == "detection":
         return [f"detection.train=[{{data={quoted}}}]", f"detection.val=[{quoted}]"]
     return [f"{task}.data={quoted}"]

@@ -14,9 +14,10 @@ import math
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -93,12 +94,18 @@ class Trainer:
     Raises `RecipeError` for a recipe that does not fit its data, and `DataError` for those.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, callback: Callback | None = None) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        callback: Callback | None = None,
+        devices: int | Literal["auto"] = "auto",
+    ) -> None:
         self.recipe = recipe = with_absolute_data(recipe)
         self.folder, self.callback = RunFolder(folder), callback
         self.precision = precision_here(recipe.precision)
         """What is computed in, which the card names."""
-        self.fabric = Fabric(accelerator="auto", devices="auto", precision=self.precision)
+        self.fabric = Fabric(accelerator="auto", devices=devices, precision=self.precision)
         self.fabric.launch()
         torch.manual_seed(recipe.seed)
         self.task = create_task(recipe, self.fabric.device)
@@ -124,12 +131,21 @@ class Trainer:
 
     def start(self) -> None:
         """Begin a new run."""
-        self._by_the_first(lambda: self.folder.begin(self.recipe))
-        self._run()
+        with ExitStack() as held:
+            self._by_the_first(lambda: held.enter_context(self.folder.claimed()))
+            self._by_the_first(lambda: self.folder.begin(self.recipe))
+            self._run()
 
     def resume(self) -> None:
         """Go on after the last finished epoch (from the start when there is none)."""
-        self._by_the_first(self.folder.clear_leftovers)
+        with ExitStack() as held:
+            self._by_the_first(lambda: held.enter_context(self.folder.claimed()))
+            self._by_the_first(self.folder.clear_leftovers)
+            self._take_up()
+            self._run()
+
+    def _take_up(self) -> None:
+        """Put the state of the last finished epoch back, if there is one."""
         if self.folder.resume_file.exists():
             state = load_resume(self.folder, self.network, self.average, self.optimizer)
             for network in (self.network, self.average.shadow):
@@ -137,7 +153,6 @@ class Trainer:
             self.counters = _Counters(
                 state["epoch"], state["best"], state["best_epoch"], state["seconds"], state["log"]
             )
-        self._run()
 
     def _by_the_first(self, act: Callable[[], None]) -> None:
         """Let the first process act while the others wait; its error is raised in all of them."""
@@ -186,7 +201,8 @@ class Trainer:
         record: dict[str, Any] = {"epoch": counters.epoch, **losses}
         better = False
         if last or counters.epoch % self.recipe.evaluate_every == 0:
-            metrics = self.task.evaluate(self.average.shadow)
+            # Batch norms have seen other pictures in each process: the first one's figures count.
+            metrics = self.fabric.broadcast(self.task.evaluate(self.average.shadow))
             record |= metrics
             better = metrics[self.task.metric] > counters.best
             if better:
@@ -196,6 +212,8 @@ class Trainer:
         counters.seconds += time.monotonic() - started
         record["seconds"] = round(counters.seconds, 1)
         self._by_the_first(lambda: self._commit(record, better))
+        if not self.is_first:
+            counters.log.append(record)
         return record
 
     def _commit(self, record: dict[str, Any], better: bool) -> None:

@@ -17,9 +17,9 @@ from litescene.training.precision import Precision
 
 
 class Section(BaseModel):
-    """Base of every table of a recipe: immutable, unknown keys are errors."""
+    """Base of every table of a recipe: immutable, unknown keys and infinite numbers are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelSection(Section):
@@ -78,7 +78,7 @@ class ScheduleSection(Section):
     power: float = Field(0.9, gt=0)
     final: float = Field(0.0, ge=0, le=1)
     """Last learning rate as a share of the first."""
-    milestones: list[int] = Field(default_factory=list)
+    milestones: list[Annotated[int, Field(gt=0)]] = Field(default_factory=list)
     """Epochs at whose beginning `step` multiplies the learning rate by `gamma`."""
     gamma: float = Field(0.1, gt=0, lt=1)
     restarts: list[RestartSection] = Field(default_factory=list)
@@ -93,6 +93,14 @@ class ScheduleSection(Section):
             raise ValueError("restarts belong to poly and cosine; step has milestones")
         if epochs and epochs[0] <= self.warmup_epochs:
             raise ValueError(f"the first restart, at {epochs[0]}, comes after the warm-up")
+        return self
+
+    @model_validator(mode="after")
+    def _milestones_fit(self) -> Self:
+        if self.milestones and self.name != "step":
+            raise ValueError(f"milestones belong to step, this is {self.name}")
+        if self.milestones != sorted(set(self.milestones)):
+            raise ValueError(f"milestones rise, these are {self.milestones}")
         return self
 
 
@@ -113,7 +121,7 @@ class Recipe(Section):
     batch_size: int = Field(gt=0)
     accumulate: int = Field(1, gt=0)
     """Batches whose mean gradient makes a step; the last ones of an epoch may be fewer."""
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=1 << 40)
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     ema: EmaSection = EmaSection()
@@ -143,6 +151,14 @@ def in_order(stages: list[StageType]) -> list[StageType]:
     if epochs[:1] != [0] or epochs != sorted(set(epochs)):
         raise ValueError(f"stages begin at epoch 0 and rise, these begin at {epochs}")
     return stages
+
+
+def rising(given: tuple[float, float]) -> tuple[float, float]:
+    """Validates a range of factors."""
+    low, high = given
+    if not 0 < low <= high:
+        raise ValueError(f"a range is 0 < least <= most, not {low}, {high}")
+    return given
 
 
 def stage_at(stages: Sequence[StageType], epoch: int) -> StageType:

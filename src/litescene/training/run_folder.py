@@ -8,6 +8,7 @@ last.safetensors       averaged weights after the newest epoch, with their card
 best.safetensors       averaged weights of the best evaluation, with their card
 pictures/              what the best weights do on the validation data, where the task draws it
 resume.safetensors     everything needed to go on: one file, so one rename commits an epoch
+claim.lock             locked by the process that trains here
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +26,12 @@ import torch
 from torch import Tensor, nn
 
 from litescene.core import CheckpointError, RecipeError
-from litescene.media.atomic import require_writable, write_atomic, write_together
+from litescene.media.atomic import (
+    output_error,
+    require_writable,
+    write_atomic,
+    write_together,
+)
 from litescene.training.checkpoint import load_checkpoint, save_checkpoint
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe, validated
@@ -43,9 +51,10 @@ class RunFolder:
     def require_free(self) -> None:
         """Find out before the data are read that no run can begin in the folder.
 
-        Raises `RecipeError` where it holds another run, `OutputError` where it cannot be written.
+        Raises `RecipeError` where it holds an epoch of another run, `OutputError` where it cannot
+        be written.
         """
-        if (self.path / "recipe.json").exists():
+        if self.resume_file.exists():
             raise RecipeError(
                 f"{self.path} already holds a run; continue it with --resume {self.path} "
                 "or choose another --out"
@@ -60,6 +69,17 @@ class RunFolder:
         write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())
         place = shlex.quote(os.fspath(self.path.resolve()))
         write_atomic(self.path / "command.txt", f"litescene train --resume {place}\n")
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """The folder for this process alone, until the end of the block.
+
+        Raises `RecipeError` while another process trains in it.
+        """
+        with claimed(self) as ours:
+            if not ours:
+                raise RecipeError(f"another process trains in {self.path}; choose another --out")
+            yield
 
     def clear_leftovers(self) -> None:
         """Remove what a killed run left half written."""
@@ -103,6 +123,40 @@ class RunFolder:
         write_atomic(
             self.path / f"{name}.json", json.dumps(card, indent=2, sort_keys=True).encode()
         )
+
+
+_OURS: set[Path] = set()
+"""Folders that this process has claimed."""
+
+
+@contextmanager
+def claimed(folder: RunFolder) -> Iterator[bool]:
+    """Whether the folder is ours until the end of the block; another process may hold it.
+
+    Windows has no such locks: there nobody is refused.
+    """
+    place = folder.path.resolve()
+    if place in _OURS or sys.platform == "win32":
+        yield True
+        return
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        file = (place / "claim.lock").open("w")
+    except OSError as error:
+        raise output_error(folder.path, error) from error
+    with file:
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        _OURS.add(place)
+        try:
+            yield True
+        finally:
+            _OURS.discard(place)
 
 
 def save_resume(

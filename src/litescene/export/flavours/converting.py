@@ -43,6 +43,15 @@ _OUTPUTS: dict[TaskName, str] = {  # of a detector anchors and strides say it
 }
 
 
+_KINDS: dict[Finish, tuple[slice, ...]] = {
+    "heads": (slice(None),),
+    "rows": (slice(4), slice(4, None)),
+    "boxes": (slice(1, 5), slice(5, 6), slice(6, None)),
+}
+"""Columns of one unit: of rows the box and the scores, of boxes the corners, the score, the class.
+The first column of boxes is the picture's number, 0."""
+
+
 @dataclass(frozen=True, slots=True)
 class Converted:
     """What was written, and how far it is from the bundle."""
@@ -50,7 +59,7 @@ class Converted:
     folder: Path
     files: tuple[str, ...]
     difference: float
-    """The largest, as a share of the largest output."""
+    """The largest, as a share of the largest output of its kind; coordinates and scores are two."""
     absolute: float
     """The largest, as it is."""
     pictures: int
@@ -105,8 +114,7 @@ def convert(
         untried = Path(place)
         target.write(model, untried, name)
         run = target.load(untried, name, model)
-        absolute, largest, rows = _compared(run, engine, bundle, finish, seen)
-        share = absolute / max(largest, 1e-12)
+        share, absolute, rows = _compared(run, engine, bundle, finish, seen)
         if not share <= target.tolerance:
             raise ParityError(
                 f"{flavour} computes something else: its outputs differ by {share:.2g} of the "
@@ -200,8 +208,9 @@ def _seen(picture: Image, size: tuple[int, int], contract: Contract) -> Image:
 def _compared(
     run: Run, engine: Engine, bundle: Bundle, finish: Finish, seen: list[Image]
 ) -> tuple[float, float, int]:
-    """Largest difference to the bundle, its largest output, and rows, over all pictures."""
-    absolute = largest = 0.0
+    """Largest differences to the bundle over all pictures, as a share and as it is, and rows."""
+    kinds = _KINDS[finish]
+    absolute, largest = np.zeros(len(kinds)), np.full(len(kinds), 1e-12)
     rows = 0
     for picture in seen:
         planes = np.ascontiguousarray(picture.transpose(2, 0, 1)[None], np.float32)
@@ -212,10 +221,13 @@ def _compared(
             found = _ordered(have) if finish == "boxes" else have.reshape(want.shape)
             if not np.isfinite(found).all():
                 raise ParityError("an output is not finite")
-            absolute = max(absolute, float(np.abs(found - want).max(initial=0)))
-            largest = max(largest, float(np.abs(want).max(initial=0)))
+            for number, columns in enumerate(kinds):
+                off = np.abs(found - want)[..., columns].max(initial=0)
+                absolute[number] = max(absolute[number], off)
+                top = np.abs(want[..., columns]).max(initial=0)
+                largest[number] = max(largest[number], top)
             rows += len(want)
-    return absolute, largest, rows
+    return float((absolute / largest).max()), float(absolute.max()), rows
 
 
 def _expected(heads: list[Planes], bundle: Bundle, finish: Finish) -> list[Planes]:

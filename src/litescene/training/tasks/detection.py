@@ -37,6 +37,7 @@ from litescene.training.recipe import (
     Section,
     StageSection,
     in_order,
+    rising,
     stage_at,
     validated,
 )
@@ -76,13 +77,6 @@ class SizeStage(StageSection):
         return self
 
 
-def _range(given: tuple[float, float]) -> tuple[float, float]:
-    low, high = given
-    if not 0 < low <= high < math.inf:
-        raise ValueError("expected 0 < low <= high")
-    return given
-
-
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -99,7 +93,7 @@ class DetectionSettings(Section):
     stages: Annotated[list[SizeStage], AfterValidator(in_order)]
     size: int = Field(ge=64, multiple_of=32)
     """Side of the square that pictures are fitted into for evaluation and use."""
-    scale: Annotated[tuple[float, float], AfterValidator(_range)] = (0.5, 1.5)
+    scale: Annotated[tuple[float, float], AfterValidator(rising)] = (0.5, 1.5)
     """Least and largest size of a picture in a mosaic, relative to the training size."""
     anchors: Literal["network", "auto"] = "network"
     """The network's own, or fitted to the training boxes where its own meet too few of them."""
@@ -212,7 +206,8 @@ class DetectionTask:
 
     def _with_fitted_anchors(self) -> Recipe:
         """The recipe with anchors among the network's options, if its own meet too few boxes."""
-        network: Any = self.build_model()
+        with torch.random.fork_rng(devices=[]):  # as when the recipe has them already
+            network: Any = self.build_model()
         own = np.array([size for level in network.anchors for size in level], np.float64)
         sizes = self.mix.box_sizes(self.settings.size)
         before = possible_recall(sizes, own)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from litescene.models.spec import SMALLEST_SIDE
-from litescene.training.recipe import Section, StageSection, in_order
+from litescene.training.recipe import Section, StageSection, in_order, rising
 
 Side = Annotated[int, Field(ge=SMALLEST_SIDE)]
 
@@ -21,7 +21,7 @@ class Stage(StageSection):
 
     height: Side
     width: Side
-    scale: tuple[float, float] = (0.75, 1.75)
+    scale: Annotated[tuple[float, float], AfterValidator(rising)] = (0.75, 1.75)
     class_balance: float = Field(0.0, ge=0, le=1)
     """Power of (median frequency / frequency)."""
     inverse_log: float = Field(0.0, ge=0)
