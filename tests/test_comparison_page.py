@@ -53,7 +53,7 @@ def test_without_results_every_network_is_not_trained_yet(page: ModuleType, tmp_
     assert "IoU per class" not in text
     # 8,028,064 parameters and 3,852,533,652 MACs of the official code in PaddlePaddle.
     assert rows[1][1:4] == ["PP-LiteSeg, arXiv 2204.02681 (2022)", "8.028", "3.85"]
-    assert "cityscapes val mIoU: 73.1" in rows[1][8]
+    assert "cityscapes val mIoU (512×1024): 73.1" in rows[1][8]
 
 
 def test_trained_networks_come_first_with_their_protocols(page: ModuleType, tmp_path: Path) -> None:

@@ -44,6 +44,17 @@ def coco(root: Path, **changes: object) -> dict[str, object]:
     return plain
 
 
+def test_without_names_every_split_of_yolo_has_the_classes_of_all(tmp_path: Path) -> None:
+    for split, lines in (("train", "0 .5 .5 .2 .2\n2 .5 .5 .2 .2\n"), ("val", "1 .5 .5 .2 .2\n")):
+        picture(tmp_path / f"images/{split}/a.png")
+        write(tmp_path / f"labels/{split}/a.txt", lines)
+    write(tmp_path / "labels/classes.txt", "9\n")
+    for split, classes in (("train", [0, 2]), ("val", [1])):
+        data = open_detection(f"yolo:{tmp_path}", split)
+        assert data.taxonomy.names == ("0", "1", "2")
+        assert data.samples[0].classes.tolist() == classes
+
+
 def test_a_dot_in_a_name_without_an_ending_is_no_ending(tmp_path: Path) -> None:
     for name in ("a.1.png", "a.png"):
         picture(tmp_path / name)

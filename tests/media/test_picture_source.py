@@ -135,6 +135,17 @@ def test_names_can_be_times(tmp_path: Path, names: list[str], times: list[float]
     assert [f.time for f in frames] == pytest.approx(times, abs=1e-6, rel=0)
 
 
+def test_euroc_has_its_times_in_a_table_beside_the_folder(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "cam0" / "data", ["0.png", "50000000.png", "100000000.png"])
+    table = "0,0.png\n50000000,50000000.png\n100000000,100000000.png\n"
+    (tmp_path / "cam0" / "data.csv").write_text("#timestamp [ns],filename\n" + table)
+    frames, notes = read(folder)
+    assert [f.time for f in frames] == pytest.approx([0, 0.05, 0.1])
+    assert notes == []
+    (tmp_path / "cam0" / "data.csv").write_text("#class,filename\n" + table)
+    assert [f.time for f in read(folder)[0]] == pytest.approx([0, 0.04, 0.08])
+
+
 def test_nanoseconds_in_a_times_file_are_seen(tmp_path: Path) -> None:
     folder = fill(tmp_path / "data", ["a.png", "b.png"])
     (folder / "times.txt").write_text("1403715273262142976\n1403715273312143104\n")

@@ -232,6 +232,17 @@ PROGRAMS = {
     "a length that is not there": (b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x.", "damaged"),
     "more after its end": (b"\x80\x02K\x01.K\x02.", "goes on after its end"),
     "an unknown instruction": (b"\x80\x02\xff.", "damaged"),
+    "one list copied a thousand times": (
+        b"\x80\x02]q\x00(" + b"K\x01" * 1000 + b"ectorch\nSize\nq\x01"
+        + b"h\x01h\x00\x85R" * 1000 + b".",
+        "more memory than it has",
+    ),
+    "a number of a thousand bytes": (
+        b"\x80\x02\x8b\xe8\x03\x00\x00" + b"\x01" * 1000 + b".", "a number of 7993 bits",
+    ),
+    "a deep list as a type": (
+        b"\x80\x02cnumpy\ndtype\n" + b"]" * 100_000 + b"a" * 99_999 + b"\x85R.", "do not fit",
+    ),
 }  # fmt: skip
 
 

@@ -79,6 +79,25 @@ def test_a_network_pickled_in_half_precision_is_imported(
         torch.testing.assert_close(state[name], value.half().float(), rtol=0, atol=0)
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["car", "car", "dog"], "names two classes 'car'; name them with --classes"),
+        ({0: "cat", "x": "dog", "y": "cow"}, "3 classes, which are unknown; name them"),
+    ],
+)
+def test_names_that_are_no_classes_are_refused(
+    tmp_path: Path, theirs: Any, names: Any, message: str
+) -> None:
+    weights, _ = official("yolov5_lite_e", num_classes=3)
+    model = with_weights(theirs(), weights)
+    model.names = names
+    torch.save({"model": model}, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=message):
+        import_checkpoint("yolov5_lite_e", tmp_path / "x.pt", tmp_path / "out.safetensors")
+
+
 def test_the_moving_average_is_preferred(tmp_path: Path, theirs: Any) -> None:
     first, second = (with_weights(theirs(), {"a.weight": torch.full((2,), v)}) for v in (1.0, 2.0))
     torch.save({"model": first, "ema": second}, tmp_path / "x.pt")

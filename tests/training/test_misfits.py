@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 from tiny_task import tiny_recipe
 
 from litescene.core import CAMVID, CITYSCAPES, CheckpointError, DataError, RecipeError, Taxonomy
@@ -53,6 +54,17 @@ def pictures(root: Path, size: tuple[int, int], val: tuple[int, int] | None = No
 def recipe(data: Path, *stages: dict[str, int], name: str = SMALL) -> Recipe:
     table = {"data": f"camvid:{data}", "stages": list(stages) or [{"height": 64, "width": 64}]}
     return tiny_recipe(batch_size=2, model={"name": name}, segmentation=table)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "its card is damaged"), ("[1]", "its card is no table"), ("[" * 100_000, "damaged")],
+)
+def test_a_damaged_card_is_named(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(save({"w": torch.ones(1)}, {"litescene_card": text}))
+    with pytest.raises(CheckpointError, match=rf"x\.safetensors: .*{message}"):
+        load_model(path)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def read_yolo(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     itself. An entry is a folder, a list of pictures (`.txt`) or a pattern (`images/*`), or several
     of them, relative to the file or to its `path`. Folders are read with those inside of them. The
     text of a picture lies where its path has `labels` for the last `images`. Class names are the
-    `names` of `data.yaml`, else they are the numbers.
+    `names` of `data.yaml`, else they are the numbers, those of all splits.
     """
     file = root if root.suffix in (".yaml", ".yml") else root / "data.yaml"
     config = YoloConfig(file)
@@ -55,8 +55,18 @@ def read_yolo(root: Path, split: str, flaws: Flaws = None) -> Annotations:
     found = [one for _, one in read_each(pictures, read, flaws)]
     if flaws is not None:
         flaws += _strays(pictures)
-    classes = config.names or sorted({name for one in found for name in one.names}, key=int)
+    classes = config.names or _numbers(file.parent / "labels", found)
     return Annotations(tuple(found), tuple(classes))
+
+
+def _numbers(labels: Path, found: list[Annotated]) -> list[str]:
+    """The numbers of classes in all texts of a set, so that every split has the same classes."""
+    numbers = {name for one in found for name in one.names}
+    for text in labels.rglob("*.txt"):
+        if text.name not in _LISTS_OF_CLASSES:
+            words = (line.split(maxsplit=1) for line in read_text(text).splitlines())
+            numbers |= {str(int(word[0])) for word in words if word and word[0].isdecimal()}
+    return sorted(numbers, key=int)
 
 
 def has_yolo_split(root: Path, split: str) -> bool:

@@ -25,7 +25,8 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
        numbers count as line numbers from 0.
     2. A list of `time name` lines: either of those files, or `FOLDER.txt` beside the folder
        (TUM's `rgb.txt`), matched by file name.
-    3. Names that are times: integer nanoseconds of 16 to 20 digits (EuRoC) or decimal seconds
+    3. `FOLDER.csv` beside the folder whose head says `[ns]`, lines of `nanoseconds,name` (EuRoC).
+    4. Names that are times: integer nanoseconds of 16 to 20 digits (EuRoC) or decimal seconds
        since 1970 (TUM).
 
     Integers of 16 digits and more are nanoseconds, other numbers seconds. A times file that
@@ -44,6 +45,9 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
             notes.append(f"{file} does not fit the pictures and was not used")
     listing = folder.with_name(f"{folder.name}.txt")
     if listing.is_file() and (times := _from_listing(listing, paths)) is not None:
+        return times
+    table = folder.with_name(f"{folder.name}.csv")
+    if table.is_file() and (times := _from_table(table, paths)) is not None:
         return times
     return _from_names(paths)
 
@@ -69,12 +73,28 @@ def _from_listing(file: Path, paths: Sequence[Path]) -> list[float] | None:
     return times
 
 
-def _rows(file: Path) -> list[list[str]]:
+def _from_table(file: Path, paths: Sequence[Path]) -> list[float] | None:
+    """Times by file name, if the head says that the first column is nanoseconds."""
+    if "[ns]" not in _text(file).partition("\n")[0]:
+        return None
+    named = {Path(row[1]).name: row[0] for row in _rows(file) if len(row) == 2}
+    texts = [named.get(path.name, "") for path in paths]
+    if not all(text.isdecimal() for text in texts):
+        return None
+    times = [int(text) / 1e9 for text in texts]
+    _must_increase(times, str(file), paths)
+    return times
+
+
+def _text(file: Path) -> str:
     try:
-        text = file.read_text("utf-8-sig")
+        return file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"cannot read the times in {file}: {error}") from error
-    lines = (line.split("#")[0].replace(",", " ").split() for line in text.splitlines())
+
+
+def _rows(file: Path) -> list[list[str]]:
+    lines = (line.split("#")[0].replace(",", " ").split() for line in _text(file).splitlines())
     return [line for line in lines if line]
 
 

@@ -54,7 +54,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"{path} is not a readable .safetensors file: {error}") from error
     if _CARD not in metadata:
         raise CheckpointError(f"{path} has no litescene card; was it written by another program?")
-    return Checkpoint(tensors, json.loads(metadata[_CARD]))
+    try:
+        card = json.loads(metadata[_CARD])
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its card is damaged: {error}") from error
+    if not isinstance(card, dict):
+        raise CheckpointError(f"{path}: its card is no table")
+    return Checkpoint(tensors, card)
 
 
 def load_model(path: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -76,7 +82,8 @@ def _network_of(card: Mapping[str, Any], path: Path) -> nn.Module:
         name, options = str(card["model"]["name"]), dict(card["model"]["options"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the card names no model and its options") from error
-    names = (card.get("taxonomy") or {}).get("names", ())
+    taxonomy = card.get("taxonomy")
+    names = taxonomy.get("names", ()) if isinstance(taxonomy, Mapping) else ()
     classes = options.get("num_classes", len(names))
     if names and classes != len(names):
         raise CheckpointError(

@@ -125,7 +125,10 @@ def load_official(name: str, weights: Weights) -> tuple[nn.Module, dict[str, Any
         raise CheckpointError(
             f"{source.classes} is not among its {len(weights)} weights; is it of {source.code}?"
         )
-    classes = source.classes_of(int(weights[source.classes].shape[source.classes_axis]))
+    scores = weights[source.classes]
+    if scores.ndim <= source.classes_axis or not scores.numel():
+        raise CheckpointError(f"{source.classes} is {tuple(scores.shape)}, which is no weight")
+    classes = source.classes_of(int(scores.shape[source.classes_axis]))
     options = {**source.options(weights), "num_classes": classes}
     model = create_model(name, **options)
     ready = _with_plain_norms(weights, source.compiled_norms)
@@ -155,6 +158,9 @@ def _with_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> dict[str, 
 def taxonomy_of(classes: int, source: Published, names: tuple[str, ...] = ()) -> Taxonomy:
     """The classes of a file with so many of them, and with these names if it says any."""
     if len(names) == classes:
+        if len(set(names)) < classes:
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CheckpointError(f"it names two classes '{twice[:40]}'; name them with --classes")
         known = names == COCO.names
         return COCO if known else Taxonomy("imported", names, distinct_colors(classes))
     if classes == len(COCO) and source.boxes:

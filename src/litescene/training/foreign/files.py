@@ -103,7 +103,7 @@ def read_network(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
 def _names_of(holder: object) -> tuple[str, ...]:
     """The names of the classes that a pickled network has as its attribute."""
     names = holder.attributes.get("names") if isinstance(holder, ForeignModule) else None
-    if isinstance(names, dict):
+    if isinstance(names, dict) and all(isinstance(key, int) for key in names):
         names = [names[key] for key in sorted(names)]
     return tuple(map(str, names)) if isinstance(names, list) else ()
 

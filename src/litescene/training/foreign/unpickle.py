@@ -15,7 +15,8 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from io import BytesIO
+from typing import Any, Protocol
 
 from litescene.core import CheckpointError
 
@@ -29,6 +30,9 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 _IGNORED = frozenset({"PROTO", "FRAME", "STOP"})
 _PUTS = frozenset({"BINPUT", "LONG_BINPUT", "MEMOIZE"})
 _GETS = frozenset({"BINGET", "LONG_BINGET"})
+_DAMAGE = (ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
+_LONGEST = 128
+"""Bits of a number; the longest that such files need is the magic number of old ones, of 77."""
 _KEYS = (str, int, float)
 """Types of keys of dictionaries; the hash of a deeply nested tuple would overflow the stack."""
 
@@ -72,35 +76,39 @@ class Values(Protocol):
         ...
 
 
-def unpickle(stream: BinaryIO, values: Values) -> Any:
+def unpickle(stream: BytesIO, values: Values) -> Any:
     """The value of the pickle that begins at the stream's position, which moves behind it.
 
-    The stream must hold all of its bytes in memory (`io.BytesIO`), so that a length that the file
-    merely claims reserves none.
+    The stream holds all of its bytes in memory, so that a length that the file merely claims
+    reserves none.
 
     Raises:
         CheckpointError: the pickle wants something that is not allowed, or is damaged.
 
     """
-    machine = _Machine(values)
+    machine = _Machine(values, stream.getbuffer().nbytes)
     try:
         for name, argument in _instructions(stream):
             machine.step(name, argument)
         (value,) = machine.stack
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(f"it is damaged or cut off ({_short(str(error))})") from error
     return value
 
 
 class _Machine:
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, size: int) -> None:
         self.values = values
+        self.copies = size
+        """Items that constructors may still copy; each item takes a byte of the file at least."""
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
 
     def step(self, name: str, argument: Any) -> None:
         if name in _LITERALS:
+            if isinstance(argument, int) and argument.bit_length() > _LONGEST:
+                raise ValueError(f"a number of {argument.bit_length()} bits")
             self.stack.append(argument)
         elif name in _CONSTANTS:
             self.stack.append(_CONSTANTS[name])
@@ -181,9 +189,12 @@ class _Machine:
         target, arguments = self._last(2)
         if not isinstance(target, Constructor) or type(arguments) is not tuple:
             raise CheckpointError(f"it calls a {type(target).__name__}, which is refused")
+        self.copies -= sum(len(item) for item in arguments if isinstance(item, (list, tuple, dict)))
+        if self.copies < 0:
+            raise CheckpointError("it asks for more memory than it has bytes")
         try:
             self.stack.append(target.make(*arguments))
-        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        except _DAMAGE as error:
             raise CheckpointError(
                 f"it gives {target.name} values that do not fit ({_short(str(error))})"
             ) from error
@@ -227,7 +238,7 @@ _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _ALLOWED = {*_LITERALS, *_CONSTANTS, *_PUTS, *_GETS, *_TUPLES, *_IGNORED, *_STEPS}
 
 
-def _instructions(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
+def _instructions(stream: BytesIO) -> Iterator[tuple[str, Any]]:
     """Names and arguments of the instructions, to the end of one pickle."""
     name = ""
     while name != "STOP":
@@ -244,7 +255,7 @@ def _instructions(stream: BinaryIO) -> Iterator[tuple[str, Any]]:
             yield name, None if opcode.arg is None else opcode.arg.reader(stream)
 
 
-def _line(stream: BinaryIO) -> str:
+def _line(stream: BytesIO) -> str:
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise ValueError("a line without an end")
