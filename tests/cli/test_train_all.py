@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from litescene.training import load_recipe
+from litescene.training.data_specs import with_absolute_data
 
 ALL = ("train", "--all", "segmentation")
 TWO = ("--models", "fast_scnn", "--models", "contextnet")
@@ -100,10 +101,11 @@ def test_a_begun_run_of_other_settings_is_not_gone_on_with(
 ) -> None:
     begun = place / "runs/tiny/fast_scnn/recipe.json"
     begun.parent.mkdir(parents=True)
-    begun.write_text(load_recipe(str(recipe), ["epochs=9"]).model_dump_json())
+    other = load_recipe(str(recipe), ["epochs=9", "model.name=fast_scnn", "optimizer.lr=7"])
+    begun.write_text(with_absolute_data(other).model_dump_json())
     done = call(*ALL, recipe, "--models", "fast_scnn")
     assert done.code == 2
-    assert "runs/tiny/fast_scnn is of tiny with epochs 9, which" in done.err
+    assert "runs/tiny/fast_scnn was begun with epochs 9, optimizer.lr 7.0, which" in done.err
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_run_folder_that_cannot_be_is_one_line_before_data_are_read(
 ) -> None:
     (place / "file").write_text("")
     (place / "run").mkdir()
-    (place / "run/recipe.json").write_text("{}")
+    (place / "run/best.safetensors").write_text("")
     for out, said in (
         ("file", "cannot write file"),
         ("file/run", "a file, not a folder"),

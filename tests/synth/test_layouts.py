@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from litescene.core import CAMVID, STREET_OBJECTS, UnknownNameError
+from litescene.core import CAMVID, STREET_OBJECTS, OutputError, UnknownNameError
 from litescene.media import read_camera, read_trajectory
 from litescene.synth import Street, StreetFrame, write_street
 
@@ -212,6 +213,21 @@ def test_a_drive_replaces_that_of_its_seed_in_a_set_and_no_other(
     write_street(street, tmp_path, layout)
     found = {path.name for path in longer.parent.iterdir()}
     assert found == {other.name, *(f"street4_{k:06d}.{ending}" for k in range(4))}
+
+
+@pytest.mark.parametrize("layout", ["coco", "kitti", "tum", "euroc", "video"])
+def test_frames_of_a_longer_drive_are_not_mixed_with_those_of_a_shorter_one(
+    street: Street, root: Path, tmp_path: Path, layout: Any
+) -> None:
+    shutil.copytree(root / layout, tmp_path / "out" / layout)
+    shutil.copytree(root / "camvid", tmp_path / "out" / "camvid")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    shorter = Street(seed=4, width=SIZE[0], height=SIZE[1], seconds=0.1)
+    for name, place in ((layout, tmp_path / "out" / layout), ("all", tmp_path / "out")):
+        with pytest.raises(OutputError, match=r"is of another drive.*remove .*choose another"):
+            write_street(shorter, place, name)
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")} == before
+    write_street(street, tmp_path / "out" / layout, layout)  # the same drive again
 
 
 def test_what_was_written_before_an_interruption_is_valid(street: Street, tmp_path: Path) -> None:

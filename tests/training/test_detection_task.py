@@ -175,10 +175,10 @@ def test_a_table_of_boxes_without_splits_is_split_by_name(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"scale": [1.5, 0.5]}, "scale: .*expected 0 < low <= high"),
-        ({"scale": [0.0, 0.5]}, "scale: .*expected 0 < low <= high"),
-        ({"scale": [0.5, float("nan")]}, "scale: .*expected 0 < low <= high"),
-        ({"scale": [0.5, float("inf")]}, "scale: .*expected 0 < low <= high"),
+        ({"scale": [1.5, 0.5]}, "scale: .*a range is 0 < least <= most"),
+        ({"scale": [0.0, 0.5]}, "scale: .*a range is 0 < least <= most"),
+        ({"scale": [0.5, float("nan")]}, "scale.1: .*finite number"),
+        ({"scale": [0.5, float("inf")]}, "scale.1: .*finite number"),
         ({"hsv": [0.1, -0.1, 0.1]}, "hsv.1: .*greater than or equal to 0"),
         ({"hsv": [0.1, 0.1, 2.0]}, "hsv.2: .*less than or equal to 1"),
         ({"hsv": [0.1, 0.1, float("nan")]}, "hsv.2: "),

@@ -159,6 +159,20 @@ def test_pictures_that_are_too_small_for_networks_are_refused_before_an_epoch(
         SegmentationTask(recipe(root), CPU)
 
 
+@pytest.mark.parametrize(
+    ("picture", "label", "said"),
+    [((64, 64), 77, r"1\.png: unknown label value 77"), ((40, 64), 3, "64×40; networks take")],
+)
+def test_what_is_wrong_with_val_is_said_before_the_training(
+    tmp_path: Path, picture: tuple[int, int], label: int, said: str
+) -> None:
+    root = pictures(tmp_path / "set", (64, 64))
+    cv2.imwrite(str(root / "val/1.png"), np.full((*picture, 3), 90, np.uint8))
+    cv2.imwrite(str(root / "valannot/1.png"), np.full(picture, label, np.uint8))
+    with pytest.raises(DataError, match=said):
+        SegmentationTask(recipe(root), CPU)
+
+
 def test_an_evaluation_refuses_pictures_that_are_too_small(tmp_path: Path) -> None:
     root = pictures(tmp_path / "set", (64, 64), (64, 33))
     file = stored(tmp_path / "x.safetensors")

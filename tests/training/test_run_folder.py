@@ -42,9 +42,11 @@ def test_a_run_without_a_finished_epoch_may_be_begun_anew(tmp_path: Path) -> Non
     folder.begin(tiny_recipe(epochs=5))
     folder.begin(tiny_recipe(epochs=7))
     assert folder.recipe().epochs == 7
-    folder.resume_file.write_bytes(b"an epoch")
-    with pytest.raises(RecipeError, match="already holds a run"):
-        folder.begin(tiny_recipe())
+    for name in ("resume", "best"):
+        (tmp_path / f"{name}.safetensors").write_bytes(b"an epoch")
+        with pytest.raises(RecipeError, match="already holds a run"):
+            folder.begin(tiny_recipe())
+        (tmp_path / f"{name}.safetensors").unlink()
 
 
 def test_pictures_of_which_a_kill_left_parts_are_not_there(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ and brings its scale to the landmarks'.
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,8 +116,8 @@ def _near(view: PosedView, place: NDArray[np.float64], baseline: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    image: NDArray[np.uint8]
-    labels: SegmentationMap | None
+    image: weakref.ref[NDArray[np.uint8]]
+    """Whose this is; weak, so that the pictures can go."""
     gray: NDArray[np.float32]
     codes: NDArray[np.uint32]
     usable: NDArray[np.bool_]
@@ -212,7 +213,7 @@ class EpipolarDepth:
 
     def _prepare(self, view: PosedView) -> _Prepared:
         known = self._prepared.get(view.index)
-        if known and known.image is view.image and known.labels is view.labels:
+        if known and known.image() is view.image:
             self._prepared.move_to_end(view.index)
             return known
         import cv2
@@ -222,7 +223,7 @@ class EpipolarDepth:
         gray = cv2.cvtColor(view.image, cv2.COLOR_RGB2GRAY)
         gray = cv2.GaussianBlur(gray.astype(np.float32), (3, 3), 0.6)
         usable = static_pixels(view.labels, gray.shape)
-        prepared = _Prepared(view.image, view.labels, gray, census(gray), usable)
+        prepared = _Prepared(weakref.ref(view.image), gray, census(gray), usable)
         self._prepared[view.index] = prepared
         while len(self._prepared) > self._KEPT:
             self._prepared.popitem(last=False)

@@ -102,7 +102,7 @@ def notes_of(odometry: OdometryResult) -> list[str]:
     if frames and not odometry.keyframes:
         return [
             "no trajectory and no map: the camera was never seen to move; it has to travel, with "
-            "still and textured surroundings in view"
+            "still and textured surroundings in view that are more than one plane seen at an angle"
         ]
     notes = []
     lost = odometry.states.count("lost")

@@ -17,7 +17,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from litescene.core import CAMVID, STREET_OBJECTS, Camera, Trajectory, UnknownNameError
+from litescene.core import (
+    CAMVID,
+    STREET_OBJECTS,
+    Camera,
+    OutputError,
+    Trajectory,
+    UnknownNameError,
+)
 from litescene.geometry import matrix_to_quaternion_wxyz
 from litescene.media import VideoWriter, write_atomic, write_kitti, write_png_labels, write_tum
 from litescene.media.pictures import encode_png
@@ -61,17 +68,22 @@ def write_street(
     `all`     every one of them in a folder of its name
 
     `progress(done, total)` is called after every frame. Whatever ends the run, the frames done so
-    far are complete and valid. Raises `UnknownNameError` and, if the disk is full, `OutputError`.
+    far are complete and valid. Raises `UnknownNameError` and, if the disk is full or frames of
+    another drive would be mixed with those of this one, `OutputError`.
     """
     if layout not in get_args(Layout):
         raise UnknownNameError("layout", layout, get_args(Layout))
     root = Path(out)
     names = list(_WRITERS) if layout == "all" else [layout]
+    folders = {name: root / name if layout == "all" else root for name in names}
+    for name, folder in folders.items():
+        if name in _FRAMES:
+            _refuse_others(street, folder, name)
     done = 0
     with ExitStack() as stack:
         writers: list[LayoutWriter] = []
-        for name in names:
-            writer = _WRITERS[name](street, root / name if layout == "all" else root)
+        for name, folder in folders.items():
+            writer = _WRITERS[name](street, folder)
             stack.callback(writer.close)
             writers.append(writer)
         for frame in street.frames():
@@ -109,6 +121,41 @@ def _forget(folder: Path, seed: int) -> None:
     """
     for path in folder.glob(f"street{seed}_*"):
         path.unlink()
+
+
+def _numbered(index: int, _time: float) -> str:
+    return f"{index:06d}.png"
+
+
+def _in_seconds(_index: int, time: float) -> str:
+    return f"{time:.6f}.png"
+
+
+def _in_nanoseconds(_index: int, time: float) -> str:
+    return f"{round(time * 1e9)}.png"
+
+
+_FRAMES: dict[str, tuple[Callable[[int, float], str], tuple[str, ...]]] = {
+    "coco": (_numbered, ("images",)),
+    "kitti": (_numbered, ("image_0", "image_2")),
+    "tum": (_in_seconds, ("rgb", "depth")),
+    "euroc": (_in_nanoseconds, ("mav0/cam0/data",)),
+    "video": (_numbered, ("labels", "depth")),
+}
+"""How layouts that hold one drive name its frames, by index and time, and their folders."""
+
+
+def _refuse_others(street: Street, root: Path, layout: str) -> None:
+    """Raise `OutputError` where pictures of another drive would stay among those of this one."""
+    name, folders = _FRAMES[layout]
+    own = {name(index, time) for index, time in enumerate(street.times.tolist())}
+    for folder in (root / inside for inside in folders):
+        other = sorted(p.name for p in folder.glob("*.png") if p.name not in own)
+        if other:
+            raise OutputError(
+                f"{folder / other[0]} is of another drive, whose frames would stay among those of "
+                f"this one; remove {folder} or choose another folder"
+            )
 
 
 class _Labelled:
@@ -190,7 +237,7 @@ class _Coco:
         self.root, self.boxes = root, _Boxes(street.camera)
 
     def add(self, frame: StreetFrame) -> None:
-        name = f"{frame.index:06d}.png"
+        name = _numbered(frame.index, frame.time)
         _write_png(self.root / "images" / name, frame.image)
         self.boxes.add(frame, name)
 
@@ -233,7 +280,7 @@ class _Kitti:
         self.frames: list[tuple[float, NDArray[np.float64]]] = []
 
     def add(self, frame: StreetFrame) -> None:
-        name = f"{frame.index:06d}.png"
+        name = _numbered(frame.index, frame.time)
         _write_png(self.root / "image_0" / name, _gray(frame.image))
         _write_png(self.root / "image_2" / name, frame.image)
         self.frames.append((frame.time, frame.pose))
@@ -255,7 +302,7 @@ class _Tum:
         self.frames: list[tuple[float, NDArray[np.float64]]] = []
 
     def add(self, frame: StreetFrame) -> None:
-        name = f"{frame.time:.6f}.png"
+        name = _in_seconds(frame.index, frame.time)
         _write_png(self.root / "rgb" / name, frame.image)
         _write_png(self.root / "depth" / name, depth_units(frame.depth, TUM_DEPTH))
         self.frames.append((frame.time, frame.pose))
@@ -294,13 +341,13 @@ class _Euroc:
         self.names: list[str] = []
 
     def add(self, frame: StreetFrame) -> None:
-        stamp = str(round(frame.time * 1e9))
-        _write_png(self.root / "cam0" / "data" / f"{stamp}.png", _gray(frame.image))
-        self.names.append(stamp)
+        name = _in_nanoseconds(frame.index, frame.time)
+        _write_png(self.root / "cam0" / "data" / name, _gray(frame.image))
+        self.names.append(name)
 
     def close(self) -> None:
         c = self.street.camera
-        lines = "".join(f"{n},{n}.png\n" for n in self.names)
+        lines = "".join(f"{name.removesuffix('.png')},{name}\n" for name in self.names)
         write_atomic(self.root / "cam0" / "data.csv", f"#timestamp [ns],filename\n{lines}")
         rate = 1.0 / float(self.street.times[1]) if len(self.street) > 1 else 1.0
         write_atomic(
@@ -360,7 +407,7 @@ class _Video:
         write_atomic(root / "imu.csv", imu_csv(street))
 
     def add(self, frame: StreetFrame) -> None:
-        name = f"{frame.index:06d}.png"
+        name = _numbered(frame.index, frame.time)
         write_png_labels(self.root / "labels" / name, frame.labels)
         _write_png(self.root / "depth" / name, depth_units(frame.depth, KITTI_DEPTH))
         self.video.write(frame.image, frame.time)

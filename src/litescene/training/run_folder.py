@@ -51,10 +51,10 @@ class RunFolder:
     def require_free(self) -> None:
         """Find out before the data are read that no run can begin in the folder.
 
-        Raises `RecipeError` where it holds an epoch of another run, `OutputError` where it cannot
+        Raises `RecipeError` where it holds weights of another run, `OutputError` where it cannot
         be written.
         """
-        if self.resume_file.exists():
+        if any(self.path.glob("*.safetensors")):
             raise RecipeError(
                 f"{self.path} already holds a run; continue it with --resume {self.path} "
                 "or choose another --out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -60,11 +61,11 @@ class SegmentationTask:
         self.train = open_segmentation(self.settings.data, "train")
         self.val = open_segmentation(self.settings.data, "val")
         if self.settings.size is None:
-            for data in (self.train, self.val):
-                _require_size(data.picture(0), data, 0)
+            _require_size(self.train.picture(0), self.train, 0)
         images, labels = self.train.load_all(self.settings.size)
-        counts = torch.bincount(torch.from_numpy(labels.ravel()).long(), minlength=256)
-        self.counts = counts[: len(self.train.taxonomy)]
+        self._require_val()  # what is wrong with it is said now, not after the first epochs
+        counts = sum(np.bincount(one.ravel(), minlength=256) for one in labels)
+        self.counts = torch.from_numpy(np.asarray(counts))[: len(self.train.taxonomy)]
         if not self.counts.any():
             raise DataError(f"{self.settings.data}: no pixel of the train split has a class")
         teacher = self.settings.teacher
@@ -76,6 +77,18 @@ class SegmentationTask:
         self.images = _joined([i for i, _ in loaded]).to(device)
         self.labels = _joined([y for _, y in loaded]).to(device)
         self.sizes = [len(i) for i, _ in loaded]
+
+    def _require_val(self) -> None:
+        """Read all of val once; a `DataError` names what does not fit."""
+
+        def read(index: int) -> None:
+            image, _ = self.val.load(index)
+            if self.settings.size is None:
+                _require_size(image, self.val, index)
+
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(read, range(len(self.val))):
+                pass
 
     @property
     def _size(self) -> tuple[int, int]:
