@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import stat
 from pathlib import Path
@@ -21,6 +22,21 @@ def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
     write_atomic(tmp_path / "new" / "folder" / "notes.txt", "höhe")
     assert (tmp_path / "new" / "folder" / "notes.txt").read_bytes() == "höhe".encode()
     assert [p.name for p in (tmp_path / "new" / "folder").iterdir()] == ["notes.txt"]
+
+
+def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "real.json").write_text("old")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write_atomic(tmp_path / "link.json", "new")
+    assert (tmp_path / "link.json").is_symlink()
+    assert (tmp_path / "real.json").read_text() == "new"
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomic(pipe, "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:

@@ -65,6 +65,14 @@ def test_a_stream_that_nobody_serves_is_one_clear_line(serve: str) -> None:
         open_source(f"{serve}/gone.ts")
 
 
+def test_a_password_is_not_repeated(serve: str) -> None:
+    url = serve.replace("http://", "http://admin:secret@") + "/nothing.mp4"
+    with pytest.raises(SourceError) as raised:
+        open_source(url)
+    assert "secret" not in str(raised.value)
+    assert "nothing.mp4" in str(raised.value)
+
+
 def test_a_stream_without_video_is_one_clear_line(tmp_path: Path, serve: str) -> None:
     with av.open(str(tmp_path / "sound.ts"), "w") as output:
         stream = output.add_stream("mp2", rate=44100, layout="mono")

@@ -82,6 +82,15 @@ def test_exif_orientation_is_applied_to_files_and_pil_images(orientation: int) -
     np.testing.assert_array_equal(read_picture(PIL.Image.open(io.BytesIO(data))), expected)
 
 
+def test_odd_exif_tags_do_not_keep_a_picture_from_being_turned() -> None:
+    turned = struct.pack(">HHIHH", 274, 3, 1, 6, 0)
+    resolution = struct.pack(">HHI4s", 282, 2, 3, b"72")  # as text
+    exif = b"MM\x00*" + struct.pack(">IH", 8, 2) + turned + resolution + bytes(4)
+    stored = noise()
+    data = encoded(PIL.Image.fromarray(stored), "PNG", exif=exif)
+    np.testing.assert_array_equal(read_picture(data), np.rot90(stored, -1))
+
+
 def test_sixteen_bit_pictures_give_their_high_bytes() -> None:
     wide = np.random.default_rng(1).integers(0, 65536, (9, 11, 3), dtype=np.uint16)
     color = cv2.imencode(".png", wide[..., ::-1])[1].tobytes()

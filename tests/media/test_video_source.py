@@ -58,6 +58,16 @@ def test_times_are_the_sources_own_and_need_not_start_at_zero(make_video: MakeVi
     assert times_of(make_video("late.mkv", ticks)) == pytest.approx([5.0, 5.04, 5.08])
 
 
+def test_a_colon_in_a_name_is_no_protocol(
+    make_video: MakeVideo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video("steady.mkv", [0, 40, 80])
+    monkeypatch.chdir(path.parent)
+    times = times_of(path)
+    path.rename("2024-05-01T12:30:05.mkv")
+    assert times_of(Path("2024-05-01T12:30:05.mkv")) == times
+
+
 def test_a_ntsc_rate_is_not_rounded(make_video: MakeVideo) -> None:
     base = Fraction(1001, 30000)
     path = make_video("ntsc.mp4", list(range(300)), time_base=base)

@@ -110,7 +110,7 @@ def test_a_contract_of_another_schema_is_refused(segmentation_bytes: bytes) -> N
     model = onnx.load_from_string(segmentation_bytes)
     del model.metadata_props[:]
     plain = model.SerializeToString()
-    newer = text.replace('"schema":1', '"schema":2').encode()
+    newer = text.replace('"schema":1', '"schema":2,"of_the_future":3').encode()
     digest = hashlib.sha256(plain + newer).hexdigest().encode()
     for key, value in ((b"litescene", newer), (b"litescene_sha256", digest)):
         plain += bytes_field(14, bytes_field(1, key) + bytes_field(2, value))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib.metadata
 import logging
 import os
 import subprocess
@@ -211,6 +212,18 @@ def test_a_choice_is_measured_once_and_remembered(
     (cache_folder() / "engines.json").write_text("{damaged")
     selection.choose(segmentation_bundle, batch, label_agreement, threads=1)
     assert "not readable" in caplog.text
+
+
+def test_an_engine_whose_distribution_has_another_name_has_a_version(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import onnxruntime
+
+    def absent(package: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    assert selection._version("onnxruntime") == onnxruntime.__version__
 
 
 def test_the_cache_drops_what_was_unused_longest(tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ FINISH_OF_TASK: dict[TaskName, Finish] = {
 """How the outputs of each task become its result."""
 
 
+def _require_schema(schema: object) -> None:
+    if schema != SCHEMA:
+        raise BundleError(
+            f"the bundle's metadata have schema {schema}, this litescene reads {SCHEMA}; export it "
+            "again or update litescene"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """How a bundle wants its input and what its output means.
@@ -74,11 +82,7 @@ class Contract:
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
-        if self.schema != SCHEMA:
-            raise BundleError(
-                f"the bundle's metadata have schema {self.schema}, this litescene reads {SCHEMA}; "
-                "export it again or update litescene"
-            )
+        _require_schema(self.schema)
         if FINISH_OF_TASK.get(self.task) != self.finish:
             raise BundleError(f"task '{self.task}' does not end with '{self.finish}'")
         if self.finish == "decode_nms" and not (
@@ -121,6 +125,7 @@ class Contract:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Contract:
         """Read the plain form; a missing or unknown field is a `BundleError`."""
+        _require_schema(plain.get("schema", SCHEMA))  # before fields that only a newer one has
         known = set(cls.__dataclass_fields__)
         unknown = sorted(set(plain) - known)
         if unknown:

@@ -49,6 +49,8 @@ def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
     nothing is left behind. With `sync` the bytes are on the disk before the name is; files that
     are written for every frame go without it, and then only a power cut can lose them.
 
+    A link stays one, and the file that it leads to is replaced; a device or a pipe is written to.
+
     Raises `OutputError` for a full disk, a missing permission and everything else the system
     has against the file.
 
@@ -59,7 +61,14 @@ def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
     >>> (folder / "a" / "poses.txt").read_bytes()
     b'0 0 0'
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+        try:
+            with open(path, "wb") as device:
+                yield device
+        except OSError as error:
+            raise output_error(path, error) from error
+        return
     temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

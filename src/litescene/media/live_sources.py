@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import av
 import cv2
@@ -24,6 +25,12 @@ from litescene.media.video_source import (
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
 
 
+def _without_password(url: str) -> str:
+    """For messages and records."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
 class StreamSource(Source):
     """Frames of a network stream (RTSP, RTMP, HTTP, UDP, SRT).
 
@@ -34,7 +41,7 @@ class StreamSource(Source):
     live = True
 
     def __init__(self, url: str, limit: int | None) -> None:
-        super().__init__(url, limit)
+        super().__init__(_without_password(url), limit)
         self._reading = threading.Lock()
         # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
@@ -45,18 +52,20 @@ class StreamSource(Source):
             # FFmpeg calls a server that stays silent invalid data, or an exit that was asked for.
             silent = time.monotonic() - asked >= _OPEN_SECONDS
             said = f"no answer within {_OPEN_SECONDS:g} seconds" if silent else reason_of(error)
-            raise SourceError(f"the stream {url} cannot be opened: {said}") from error
+            raise SourceError(f"the stream {self.name} cannot be opened: {said}") from error
         if not self._container.streams.video:
             self._container.close()
-            raise SourceError(f"the stream {url} has no video in it")
+            raise SourceError(f"the stream {self.name} has no video in it")
         self._stream = self._container.streams.video[0]
         self._stream.thread_type = "SLICE"  # frame threads would hold frames back
         self._clock = Clock(self._stream)
-        self._decoded = decode(self._container, self._stream, self.skipped, url)
+        self._decoded = decode(self._container, self._stream, self.skipped, self.name)
         self._first: Frame | None = next(self._received(), None)
         if self._first is None:
             self.close()
-            raise SourceError(f"the stream {url} gave no frame within {_READ_SECONDS:.0f} seconds")
+            raise SourceError(
+                f"the stream {self.name} gave no frame within {_READ_SECONDS:.0f} seconds"
+            )
         self._describe(self._first, None, nominal_rate(self._stream))
 
     def _frames(self) -> Iterator[Frame]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from litescene.core import SourceError
 
 _TIMES_FILES = ("times.txt", "timestamps.txt")
-_NANOSECONDS = re.compile(r"\d{16,20}")
+_SINCE_1970 = re.compile(r"\d{16,20}")
+"""Microseconds of 16 digits or nanoseconds."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SECONDS = re.compile(r"\d{9,10}\.\d+")
 
@@ -26,12 +27,13 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
     2. A list of `time name` lines: either of those files, or `FOLDER.txt` beside the folder
        (TUM's `rgb.txt`), matched by file name.
     3. `FOLDER.csv` beside the folder whose head says `[ns]`, lines of `nanoseconds,name` (EuRoC).
-    4. Names that are times: integer nanoseconds of 16 to 20 digits (EuRoC) or decimal seconds
-       since 1970 (TUM).
+    4. Names that are times: integers of 16 to 20 digits (EuRoC) or decimal seconds since 1970
+       (TUM).
 
-    Integers of 16 digits and more are nanoseconds, other numbers seconds. A times file that
-    does not fit the pictures is left aside and named in `notes`. Raises `SourceError` for a
-    times file with a line that is no number, and for times that do not increase.
+    Integers of 16 digits are microseconds, those of more nanoseconds, other numbers seconds. A
+    times file that does not fit the pictures is left aside and named in `notes`. Raises
+    `SourceError` for a times file with a line that is no number, and for times that do not
+    increase.
     """
     folder = paths[0].parent
     if any(path.parent != folder for path in paths):
@@ -108,8 +110,8 @@ def _by_line(times: list[float], paths: Sequence[Path]) -> list[float] | None:
 
 def _from_names(paths: Sequence[Path]) -> list[float] | None:
     stems = [path.stem for path in paths]
-    if all(_NANOSECONDS.fullmatch(stem) for stem in stems):
-        times = [int(stem) / 1e9 for stem in stems]
+    if all(_SINCE_1970.fullmatch(stem) for stem in stems):
+        times = [_seconds(stem) for stem in stems]
     elif all(_SECONDS.fullmatch(stem) for stem in stems):
         times = [float(stem) for stem in stems]
     else:
@@ -121,7 +123,11 @@ def _from_names(paths: Sequence[Path]) -> list[float] | None:
 def _number(text: str, file: Path) -> float:
     if not _NUMBER.fullmatch(text):
         raise SourceError(f"{file}: '{text}' is not a time; expected seconds, a number a line")
-    return int(text) / 1e9 if _NANOSECONDS.fullmatch(text) else float(text)
+    return _seconds(text) if _SINCE_1970.fullmatch(text) else float(text)
+
+
+def _seconds(digits: str) -> float:
+    return int(digits) / (1e6 if len(digits) == 16 else 1e9)
 
 
 def _must_increase(times: Sequence[float], where: str, paths: Sequence[Path]) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
+import PIL.ExifTags
 import PIL.Image
-import PIL.ImageOps
 from numpy.typing import NDArray
 
 from litescene.core import Image, SourceError
@@ -28,6 +28,16 @@ PICTURE_SUFFIXES = frozenset(
 )
 """Endings of files that count as pictures in folders."""
 
+_TURNS = {
+    2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
+    3: PIL.Image.Transpose.ROTATE_180,
+    4: PIL.Image.Transpose.FLIP_TOP_BOTTOM,
+    5: PIL.Image.Transpose.TRANSPOSE,
+    6: PIL.Image.Transpose.ROTATE_270,
+    7: PIL.Image.Transpose.TRANSVERSE,
+    8: PIL.Image.Transpose.ROTATE_90,
+}
+"""By EXIF orientation."""
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -178,9 +188,18 @@ def _decode_bytes(data: bytes, name: str) -> Image:
 def _decode(picture: PIL.Image.Image, name: str) -> Image:
     try:
         picture.load()
-        return _to_rgb(PIL.ImageOps.exif_transpose(picture), name)
+        return _to_rgb(_upright(picture), name)
     except _DECODER_ERRORS as error:
         raise _damaged(name, error) from error
+
+
+def _upright(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """Turned as its EXIF orientation says; other tags, which may be odd, are not looked at."""
+    try:
+        turn = _TURNS.get(picture.getexif().get(PIL.ExifTags.Base.Orientation, 1))
+    except (*_DECODER_ERRORS, TypeError, AttributeError):
+        turn = None
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _to_rgb(picture: PIL.Image.Image, name: str) -> Image:

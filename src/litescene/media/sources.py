@@ -98,7 +98,7 @@ class Source(ABC):
         self.width, self.height = first.width, first.height
         if count is not None:
             self.frame_count = count if self._limit is None else min(count, self._limit)
-        self.rate = rate
+        self.rate = rate if rate is not None and 0 < rate < math.inf else None
 
     def _checked(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         last = -math.inf

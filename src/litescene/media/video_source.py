@@ -60,7 +60,7 @@ class VideoSource(Source):
 
     def _opened(self) -> Any:
         try:
-            container = av.open(str(self._path), options=_LOCAL_ONLY)
+            container = av.open(str(self._path.absolute()), options=_LOCAL_ONLY)
         except (av.FFmpegError, OSError) as error:
             raise SourceError(
                 f"{self._path} cannot be read as a video: {reason_of(error)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from fractions import Fraction
@@ -27,6 +28,8 @@ _ENCODER = {
     "crf": "23",
 }
 _SECONDS_BETWEEN_KEYFRAMES = 2
+_HIGHEST_RATE = 1000
+"""That is announced; the pictures' times are their own."""
 
 _RESERVE = 4 << 20
 _RESERVE_PER_FRAME = 64
@@ -58,10 +61,10 @@ class VideoWriter:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
             raise OutputError(f"videos are written as .mp4, not {self.path.name}")
-        if width < 1 or height < 1 or not 0 < rate <= 1000:
+        if width < 1 or height < 1 or not 0 < rate < math.inf:
             raise ValueError(
                 f"cannot write video of {width}×{height} at {rate} a second; expected positive "
-                "sizes and a rate up to 1000"
+                "sizes and rate"
             )
         self.width, self.height = width, height
         self.frames = 0
@@ -130,7 +133,7 @@ class VideoWriter:
             # Moving the index to the front, libav opens the file once more to read it.
             io_open=lambda url, flags, options: open(self._part, "rb"),  # noqa: SIM115
         )
-        nominal = Fraction(rate).limit_denominator(1001)
+        nominal = Fraction(min(rate, _HIGHEST_RATE)).limit_denominator(1001)
         stream: Any = container.add_stream("libx264", rate=nominal, options=dict(_ENCODER))
         stream.height, stream.width = self._planes.shape[0] * 2 // 3, self._planes.shape[1]
         stream.pix_fmt = "yuv420p"

@@ -191,8 +191,9 @@ def _annotate(
 ) -> Annotation:
     folder, single, clock, complete = job.folder, job.single, _Clock(), False
     with ExitStack() as stack:
-        signals = stack.enter_context(StopSignals())
+        # Opened before, so that Ctrl-C ends the wait for a stream.
         source = stack.enter_context(open_source(job.source, limit=job.limit, any_size=any_size))
+        signals = stack.enter_context(StopSignals())
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
         if not single:
             kind.prepare(folder, Path(job.source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 LIMIT_BYTES = 1 << 30
@@ -20,9 +21,14 @@ def cache_folder() -> Path:
 
 def prune(folder: Path, suffix: str, limit: int = LIMIT_BYTES) -> None:
     """Delete the longest unused files of `folder` until the rest fits into `limit` bytes."""
-    files = sorted(folder.glob(f"*{suffix}"), key=lambda f: f.stat().st_mtime, reverse=True)
+    found = []
+    for file in folder.glob(f"*{suffix}"):
+        with suppress(OSError):  # another process may have deleted it
+            facts = file.stat()
+            found.append((facts.st_mtime, facts.st_size, file))
     total = 0
-    for file in files:
-        total += file.stat().st_size
+    for _, size, file in sorted(found, reverse=True):
+        total += size
         if total > limit:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()

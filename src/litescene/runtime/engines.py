@@ -248,7 +248,7 @@ class _Networks:
 
     def _compiled(self, shape: tuple[int, ...]) -> Any:
         stored = self._stored_at(shape)
-        if self._store and stored.is_file():
+        if self._store and os.path.isfile(stored):
             try:
                 # Import checks the file itself; a damaged or foreign one is compiled anew.
                 model = self._core.import_model(

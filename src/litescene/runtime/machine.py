@@ -134,7 +134,7 @@ def _bundle(entry: ShippedBundle) -> Check:
 
 def _cache() -> Check:
     folder = cache_folder()
-    existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    existing = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
     if existing.is_dir() and os.access(existing, os.W_OK):
         return Check("cache", "ok", f"{folder} can be written")
     return Check(

@@ -9,6 +9,7 @@ is kept per machine, engine versions, threads and bundle.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.metadata
 import json
 import logging
@@ -126,9 +127,17 @@ def _describe(choice: Choice) -> str:
 
 def _key(bundle: Bundle, names: list[str], threads: int) -> str:
     packages = sorted({name.partition("-")[0] for name in names})
-    versions = [importlib.metadata.version(package) for package in packages]
+    versions = [_version(package) for package in packages]
     facts = (processor(), threads, names, versions, bundle.digest)
     return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _version(package: str) -> str:
+    """Of a module, whose distribution may be called otherwise (onnxruntime-gpu)."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return str(getattr(importlib.import_module(package), "__version__", ""))
 
 
 def _file() -> Path:
