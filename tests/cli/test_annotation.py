@@ -14,7 +14,7 @@ import PIL.Image
 import pytest
 
 import litescene
-from litescene.core import Frame
+from litescene.core import Frame, OutputError
 from litescene.media import VideoWriter, open_source, read_labels, read_picture
 from litescene.media.sources import Source
 from litescene.runtime import annotate
@@ -319,6 +319,22 @@ def test_ctrl_c_leaves_whole_files(pictures: Path, segmenter_file: Path, tmp_pat
     with open_source(tmp_path / "o/overlay.mp4") as video:
         assert len(list(video)) == 2
     assert len(list((tmp_path / "o/labels").iterdir())) == 2
+
+
+def test_the_home_folder_is_meant_by_a_tilde(
+    pictures: Path, segmenter_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a.png").write_bytes((pictures / "p0.png").read_bytes())
+    options = {"model": segmenter_file, "engine": "onnxruntime"}
+    annotate.segment_source("~/a.png", "~/found", **options)
+    assert (tmp_path / "found/a_labels.png").is_file()
+    annotate.segment_source(pictures, "~/all", **options)
+    assert (tmp_path / "all/overlay.mp4").is_file()
+    with pytest.raises(OutputError, match="is a result in"):
+        annotate.segment_source("~/all/overlay.mp4", tmp_path / "all", **options)
+    assert (tmp_path / "all/overlay.mp4").is_file()
+    assert not Path("~").exists()
 
 
 class Camera(Source):

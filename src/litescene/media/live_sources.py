@@ -25,7 +25,7 @@ from litescene.media.video_source import (
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
     """For messages and records."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -41,7 +41,7 @@ class StreamSource(Source):
     live = True
 
     def __init__(self, url: str, limit: int | None) -> None:
-        super().__init__(_without_password(url), limit)
+        super().__init__(without_password(url), limit)
         self._reading = threading.Lock()
         # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
         options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}

@@ -9,6 +9,7 @@ size where nothing is tracked: each has its results at its own, and is fitted in
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -78,7 +79,7 @@ def segment_source(
     Raises `SourceError`, `BundleError`, `UnknownNameError` or `OutputError`. Whatever ends the
     work, Ctrl-C and SIGTERM too, the files written so far are whole.
     """
-    job = _Job("segment", source, out, limit, on_frame)
+    job = _job("segment", source, out, limit, on_frame)
     segmenter = Segmenter(model, engine)
     return _annotate(job, segmenter, segmenter, LabelRecords, any_size=True)
 
@@ -113,7 +114,7 @@ def detect_source(
         tracking: makes a tracker for objects from a score on, e.g.
             `lambda score: scene.ObjectTracker(high=score)`; without it objects have no ids.
     """
-    job = _Job("detect", source, out, limit, on_frame)
+    job = _job("detect", source, out, limit, on_frame)
     bundle = open_bundle(model, "detection")
     least = stated_score(bundle.contract) if score is None else score
     tracker = None if tracking is None else tracking(least)
@@ -161,6 +162,18 @@ class _Job:
         if self.out is not None:
             return Path(self.out)
         return Path() if self.single else result_folder(self.source, self.verb)
+
+
+def _job(
+    verb: str,
+    source: str | Path,
+    out: str | Path | None,
+    limit: int | None,
+    on_frame: OnFrame | None,
+) -> _Job:
+    """With `~` as the home folder, which no shell writes out behind `--out=`."""
+    place = None if out is None else os.path.expanduser(out)
+    return _Job(verb, os.path.expanduser(source), place, limit, on_frame)
 
 
 @dataclass

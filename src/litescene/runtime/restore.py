@@ -6,6 +6,7 @@ it is finished.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -84,7 +85,7 @@ def upscale_source(
     work, Ctrl-C and SIGTERM too, a video holds the frames so far and is valid.
     """
     job = _job(source, out, Restorer(model, engine), limit, on_frame, pictures=1)
-    path = Path(source)
+    path = Path(job.source)
     if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file():
         return _one_picture(job)
 
@@ -135,7 +136,8 @@ def _job(
     pictures: int,
 ) -> _Job:
     """The job, if the bundle is for it and the source is not to be overwritten."""
-    takes, out = restorer.contract.pictures, Path(out)
+    takes, out = restorer.contract.pictures, Path(out).expanduser()
+    source = os.path.expanduser(source)
     if takes != pictures:
         raise BundleError(
             f"'{restorer.bundle.name}' makes a picture of {takes}, not of {pictures}; upscale "

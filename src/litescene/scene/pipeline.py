@@ -21,6 +21,7 @@ from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
 from litescene.media.camera_files import fit_camera, read_camera
 from litescene.media.frame_names import FrameNames
+from litescene.media.live_sources import without_password
 from litescene.runtime import BoundedStream, Detector, Segmenter
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import stated_score
@@ -110,6 +111,7 @@ def run(
         >>> scene.trajectory.poses.shape                        # doctest: +SKIP
 
     """
+    out = Path(out).expanduser()
     threads = network_threads()
     segmenter = Segmenter(segment, engine, threads)
     detector = None if detect is None else doubting_detector(detect, engine, threads)
@@ -120,8 +122,9 @@ def run(
         lens = _camera(camera, opened)
         page = LiveView(lens) if view else None
         try:
-            prepare_folder(Path(out), Path(source) if isinstance(source, (str, Path)) else None)
-            job = _Run(opened, lens, segmenter, detector, Path(out), seed, page)
+            place = Path(source).expanduser() if isinstance(source, (str, Path)) else None
+            prepare_folder(out, place)
+            job = _Run(opened, lens, segmenter, detector, out, seed, page)
             if camera is None:
                 job.warnings.append(_ASSUMED)
             return job.go(settings, progress)
@@ -132,7 +135,9 @@ def run(
 
 
 def _name(source: Any) -> str:
-    return str(source) if isinstance(source, (str, Path, int)) else type(source).__name__
+    if isinstance(source, (str, Path, int)):
+        return without_password(str(source)) if "://" in str(source) else str(source)
+    return type(source).__name__
 
 
 def _camera(camera: str | Camera | None, source: Source) -> Camera:
