@@ -13,6 +13,7 @@ import pytest
 
 from litescene.core import SourceError
 from litescene.media import live_sources, open_source
+from litescene.media.live_sources import without_password
 from litescene.media.sources import Source
 
 MakeVideo = Callable[..., Path]
@@ -70,6 +71,7 @@ def test_a_password_is_not_repeated(serve: str) -> None:
     with pytest.raises(SourceError) as raised:
         open_source(url)
     assert "secret" not in str(raised.value)
+    assert without_password("rtsp://me:secret@host:554/a?b=1") == "rtsp://host:554/a?b=1"
     assert "nothing.mp4" in str(raised.value)
 
 
