@@ -6,6 +6,7 @@ import fcntl
 import shlex
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ def test_the_command_of_a_run_holds_its_whole_path(
 def test_a_folder_in_which_another_process_trains_is_refused(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.claimed(), folder.claimed():  # this process may twice
-        held = f"import fcntl; fcntl.flock(open({str(tmp_path / 'run/claim.lock')!r}, 'w'), 6)"
-        assert subprocess.run([sys.executable, "-c", held], stderr=-3).returncode != 0
+        other = f"import fcntl; fcntl.flock(open({str(tmp_path / 'run/claim.lock')!r}, 'w'), 6)"
+        assert subprocess.run([sys.executable, "-c", other], stderr=-3).returncode != 0
     with (tmp_path / "run/claim.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(RecipeError, match=r"another process trains in .*run"), folder.claimed():
-            pass
+        with ExitStack() as held, pytest.raises(RecipeError, match=r"another process .*run"):
+            held.enter_context(folder.claimed())
 
 
 def test_a_run_without_a_finished_epoch_may_be_begun_anew(tmp_path: Path) -> None:

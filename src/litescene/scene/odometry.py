@@ -113,9 +113,9 @@ class Odometry:
                 f"{self._records[-1].time:.6f} s"
             )
         grey = grey_picture(frame)
-        mask = self._lens if labels is None else static_mask(labels, grey.shape)
-        if mask is not None and self._lens is not None:
-            mask = mask & self._lens
+        mask = static_mask(labels, grey.shape)
+        if self._lens is not None:
+            mask = self._lens if mask is None else mask & self._lens
         self._records.append(FrameRecord(frame.index, frame.time, self._state))
         keyframes, loops, inliers = len(self.map.keyframes), len(self.loops), 0
         if self._state == "tracking":

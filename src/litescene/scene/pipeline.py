@@ -2,8 +2,9 @@
 
 Several threads share the work: decoding, the networks, odometry (the caller's), mapping, and
 writing. Queues between them are bounded: what grows with the way is the map alone, its landmarks
-and keyframes by some 20 kB a frame. Results do not depend on the threads' timing (but for live
-sources, which drop frames when the machine is too slow).
+and keyframes (by 20 kB a frame in `benchmarks/results/run_speed_camvid.json`). Results do not
+depend on the threads' timing (but for live sources, which drop frames when the machine is too
+slow).
 """
 
 from __future__ import annotations

@@ -87,8 +87,7 @@ class SegmentationTask:
                 _require_size(image, self.val, index)
 
         with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(read, range(len(self.val))):
-                pass
+            list(pool.map(read, range(len(self.val))))  # raises what a reading raised
 
     @property
     def _size(self) -> tuple[int, int]:
