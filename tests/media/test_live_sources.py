@@ -13,8 +13,7 @@ import pytest
 
 from litescene.core import SourceError
 from litescene.media import live_sources, open_source
-from litescene.media.live_sources import without_password
-from litescene.media.sources import Source
+from litescene.media.sources import Source, without_password
 
 MakeVideo = Callable[..., Path]
 

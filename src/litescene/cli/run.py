@@ -58,10 +58,10 @@ def command(
     in it are replaced.
     Ctrl-C ends early: what was done is finished and valid.
     """
-    from litescene.runtime.annotate import result_folder
+    from litescene.media.result_folder import default_folder
     from litescene.scene import run
 
-    folder = out or result_folder(source, "run")
+    folder = out or default_folder(source, "run")
     with progress("running") as report:
         scene = run(
             source,

@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import av
 import cv2
 
 from litescene.core import Frame, SourceError
-from litescene.media.sources import Skipped, Source
+from litescene.media.sources import Skipped, Source, without_password
 from litescene.media.video_source import (
     Clock,
     decode,
@@ -23,12 +22,6 @@ from litescene.media.video_source import (
 )
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
-
-
-def without_password(url: str) -> str:
-    """For messages and records."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 class StreamSource(Source):

@@ -1,15 +1,19 @@
-"""The folder of a job: made, or cleared of what the same job left there, and of nothing else."""
+"""The folder of a job: ours alone, and cleared of what the same job left there and nothing else."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from litescene.core import OutputError
 from litescene.media.atomic import output_error
+from litescene.media.claim import claimed
+from litescene.media.sources import without_password
 
 LABELS, OVERLAY, SUMMARY = "labels", "overlay.mp4", "summary.json"
 """What the folders of several jobs have; two jobs cannot write into one folder."""
@@ -43,8 +47,49 @@ class ResultFiles:
     numbered: re.Pattern[str] | None = None
 
 
-def prepare_folder(out: Path, files: ResultFiles, source: Path | None = None) -> None:
-    """Make `out`, with `labels/` where the job has some, without results of an earlier job.
+def default_folder(source: str | Path, job: str) -> Path:
+    """Where the results of `source` go when nobody says: beside the user, named after both.
+
+    Raises `OutputError` where the results of another source of that name are there.
+
+    >>> str(default_folder("clips/drive 1.mp4", "segment"))
+    'drive_1_segment'
+    """
+    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(source).stem)
+    folder = Path(f"{stem.strip('_') or 'source'}_{job}")
+    earlier = _earlier_source(folder)
+    if earlier is not None and not _same_source(earlier, str(source)):
+        raise OutputError(
+            f"{folder} holds the results of another source, {earlier}; choose a folder for those "
+            f"of {source} with --out"
+        )
+    return folder
+
+
+def _earlier_source(folder: Path) -> str | None:
+    """What the summary in `folder` names; None without a summary that names a source."""
+    try:
+        summary = json.loads((folder / SUMMARY).read_text("utf-8"))
+        source = summary.get("settings", summary)["source"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return source if isinstance(source, str) else None
+
+
+def _same_source(first: str, second: str) -> bool:
+    if "://" in second:
+        return first == without_password(second)
+    return os.path.realpath(os.path.expanduser(first)) == os.path.realpath(
+        os.path.expanduser(second)
+    )
+
+
+@contextmanager
+def prepared_folder(out: Path, files: ResultFiles, source: Path | None = None) -> Iterator[None]:
+    """Keep `out` for this job until the end of the block, without results of an earlier one.
+
+    It is made, with `labels/` where the job has some. While another process writes its results
+    into it, that is an `OutputError`.
 
     What is called like a result but was not written by a job, because no lines of one are beside
     it or, for a label picture, in lines of which none names it, may be somebody's work, and is an
@@ -55,6 +100,16 @@ def prepare_folder(out: Path, files: ResultFiles, source: Path | None = None) ->
             f"the source {source} is a result in {out}, which a {files.job} there replaces; "
             "choose another folder for the results"
         )
+    with claimed(out) as ours:
+        if not ours:
+            raise OutputError(
+                f"another job writes into {out} just now; choose another folder for the results"
+            )
+        _clear(out, files)
+        yield
+
+
+def _clear(out: Path, files: ResultFiles) -> None:
     try:
         (out / LABELS if files.labels else out).mkdir(parents=True, exist_ok=True)
         earlier = _written_lines(out, files.job)

@@ -19,6 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from litescene.core import Frame, SourceError
 from litescene.media.pictures import PICTURE_SUFFIXES, Picture, read_picture
@@ -174,6 +175,12 @@ def open_source(
     if isinstance(spec, (str, Path)):
         return _open_named(str(spec), limit, rate, any_size)
     return IterableSource(spec, limit, rate, any_size)
+
+
+def without_password(url: str) -> str:
+    """For messages and records."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _open_named(spec: str, limit: int | None, rate: float, any_size: bool) -> Source:

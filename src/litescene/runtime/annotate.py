@@ -21,6 +21,7 @@ import litescene
 from litescene.core import Detections, Frame
 from litescene.media.atomic import write_atomic
 from litescene.media.pictures import PICTURE_SUFFIXES
+from litescene.media.result_folder import default_folder
 from litescene.media.sources import DEFAULT_RATE, Source, open_source
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import Detector, stated_score
@@ -133,16 +134,6 @@ def detect_source(
     )
 
 
-def result_folder(source: str | Path, verb: str) -> Path:
-    """Where the results of `source` go when nobody says: beside the user, named after both.
-
-    >>> str(result_folder("clips/drive 1.mp4", "segment"))
-    'drive_1_segment'
-    """
-    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(source).stem)
-    return Path(f"{stem.strip('_') or 'source'}_{verb}")
-
-
 @dataclass(frozen=True)
 class _Job:
     verb: str
@@ -161,7 +152,7 @@ class _Job:
     def folder(self) -> Path:
         if self.out is not None:
             return Path(self.out)
-        return Path() if self.single else result_folder(self.source, self.verb)
+        return Path() if self.single else default_folder(self.source, self.verb)
 
 
 def _job(
@@ -209,7 +200,7 @@ def _annotate(
         signals = stack.enter_context(StopSignals())
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
         if not single:
-            kind.prepare(folder, Path(job.source))
+            stack.enter_context(kind.prepared(folder, Path(job.source)))
         records = stack.enter_context(kind(folder, single, **options))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
         ahead = 1 if source.live else 3

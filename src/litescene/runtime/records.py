@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,14 +19,14 @@ from litescene.media.frame_names import FrameNames
 from litescene.media.json_lines import JsonLines
 from litescene.media.overlay import blend_labels, draw_detections, draw_legend
 from litescene.media.pictures import encode_png, write_png_labels
-from litescene.media.result_folder import LABELS, LINES, OVERLAY, ResultFiles, prepare_folder
+from litescene.media.result_folder import LABELS, LINES, OVERLAY, ResultFiles, prepared_folder
 from litescene.media.video_writer import VideoWriter
 
 
 class Records(ABC):
     """Keeps the results of each frame and draws them; a context manager.
 
-    `folder` must be ready, for a sequence by `prepare`. `single` is the stem of a single
+    `folder` must be ready, for a sequence by `prepared`. `single` is the stem of a single
     picture, or empty for a sequence. Whatever ends the work, the files written so far are whole.
     """
 
@@ -37,9 +38,9 @@ class Records(ABC):
         self._folder, self._single = folder, single
 
     @classmethod
-    def prepare(cls, folder: Path, source: Path) -> None:
-        """Make the folder of a sequence, or clear it of what the same job left there."""
-        prepare_folder(folder, cls.kept, source)
+    def prepared(cls, folder: Path, source: Path) -> AbstractContextManager[None]:
+        """Keep the folder of a sequence, cleared of what the same job left there."""
+        return prepared_folder(folder, cls.kept, source)
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from litescene.media import result_folder
@@ -24,10 +25,10 @@ _FILES = ResultFiles(
 )
 
 
-def prepare_folder(out: Path, source: Path | None = None) -> None:
-    """Make `out` with its `labels/`, without any result of an earlier run.
+def prepared_folder(out: Path, source: Path | None = None) -> AbstractContextManager[None]:
+    """Keep `out` with its `labels/` for a run, without any result of an earlier one.
 
-    Files that no run wrote but are called like its results, and a `source` that is itself a
-    result in `out`, are an `OutputError` (see `media.result_folder`).
+    Files that no run wrote but are called like its results, a `source` that is itself a result in
+    `out`, and another process that writes there are an `OutputError` (see `media.result_folder`).
     """
-    result_folder.prepare_folder(out, _FILES, source)
+    return result_folder.prepared_folder(out, _FILES, source)

@@ -22,7 +22,7 @@ from litescene.core import Camera, Detections, SceneMap, Taxonomy, Trajectory
 from litescene.media import Source, open_source
 from litescene.media.camera_files import fit_camera, read_camera
 from litescene.media.frame_names import FrameNames
-from litescene.media.live_sources import without_password
+from litescene.media.sources import without_password
 from litescene.runtime import BoundedStream, Detector, Segmenter
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import stated_score
@@ -33,7 +33,7 @@ from litescene.scene.loop_closing import load_solver
 from litescene.scene.mapping import Mapper, Rectifier
 from litescene.scene.objects import ObjectTracker
 from litescene.scene.odometry import Odometry
-from litescene.scene.out_folder import MAP_FOLDER, prepare_folder
+from litescene.scene.out_folder import MAP_FOLDER, prepared_folder
 from litescene.scene.outputs import FrameFiles, Shown
 from litescene.scene.perception import (
     Perceived,
@@ -124,11 +124,11 @@ def run(
         page = LiveView(lens) if view else None
         try:
             place = Path(source).expanduser() if isinstance(source, (str, Path)) else None
-            prepare_folder(out, place)
-            job = _Run(opened, lens, segmenter, detector, out, seed, page)
-            if camera is None:
-                job.warnings.append(_ASSUMED)
-            return job.go(settings, progress)
+            with prepared_folder(out, place):
+                job = _Run(opened, lens, segmenter, detector, out, seed, page)
+                if camera is None:
+                    job.warnings.append(_ASSUMED)
+                return job.go(settings, progress)
         except BaseException:
             if page is not None:
                 page.close()

@@ -16,6 +16,7 @@ from litescene.core import DivergedError, InputError
 from litescene.core.provenance import provenance
 from litescene.core.trained import trained_by
 from litescene.media.atomic import write_atomic
+from litescene.media.claim import claimed
 from litescene.training.data_specs import (
     data_specs,
     with_absolute_data,
@@ -23,7 +24,7 @@ from litescene.training.data_specs import (
 )
 from litescene.training.loop import Trainer
 from litescene.training.recipe import Recipe
-from litescene.training.run_folder import RunFolder, claimed
+from litescene.training.run_folder import RunFolder
 
 Facts = Mapping[str, Any]
 _MEASURED: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +66,7 @@ def train_networks(
     failures: dict[str, str] = {}
     for name, facts in networks.items():
         folder = RunFolder(out / name)
-        with claimed(folder) as ours:
+        with claimed(folder.path) as ours:
             if not ours or name in trained_by(recipe.name, recipe.task, results):
                 continue
             try:

@@ -8,7 +8,7 @@ last.safetensors       averaged weights after the newest epoch, with their card
 best.safetensors       averaged weights of the best evaluation, with their card
 pictures/              what the best weights do on the validation data, where the task draws it
 resume.safetensors     everything needed to go on: one file, so one rename commits an epoch
-claim.lock             locked by the process that trains here
+claim.lock             there and locked while a process trains here
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,11 +26,11 @@ from torch import Tensor, nn
 
 from litescene.core import CheckpointError, RecipeError
 from litescene.media.atomic import (
-    output_error,
     require_writable,
     write_atomic,
     write_together,
 )
+from litescene.media.claim import claimed
 from litescene.training.checkpoint import load_checkpoint, save_checkpoint
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe, validated
@@ -76,7 +75,7 @@ class RunFolder:
 
         Raises `RecipeError` while another process trains in it.
         """
-        with claimed(self) as ours:
+        with claimed(self.path) as ours:
             if not ours:
                 raise RecipeError(f"another process trains in {self.path}; choose another --out")
             yield
@@ -123,40 +122,6 @@ class RunFolder:
         write_atomic(
             self.path / f"{name}.json", json.dumps(card, indent=2, sort_keys=True).encode()
         )
-
-
-_OURS: set[Path] = set()
-"""Folders that this process has claimed."""
-
-
-@contextmanager
-def claimed(folder: RunFolder) -> Iterator[bool]:
-    """Whether the folder is ours until the end of the block; another process may hold it.
-
-    Windows has no such locks: there nobody is refused.
-    """
-    place = folder.path.resolve()
-    if place in _OURS or sys.platform == "win32":
-        yield True
-        return
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        file = (place / "claim.lock").open("w")
-    except OSError as error:
-        raise output_error(folder.path, error) from error
-    with file:
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        _OURS.add(place)
-        try:
-            yield True
-        finally:
-            _OURS.discard(place)
 
 
 def save_resume(
