@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from litescene.core import BundleError, InputError, MissingExtraError, UnknownNameError
+from litescene.core.cache import cache_folder, prune
 from litescene.runtime import ENGINES, Bundle, create_engine, default_threads, engines, selection
-from litescene.runtime.cache import cache_folder, prune
 from litescene.runtime.catalog import find
 from litescene.runtime.segmentation import label_agreement
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import PIL.Image
 import PIL.ImageDraw
-from numba import njit
 from numpy.typing import NDArray
 
 from litescene.core import IGNORE, Detections, Image, Taxonomy, distinct_colors
+from litescene.core.njit import njit
 from litescene.media.lettering import font_for
 
 Color = tuple[int, int, int]

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
+
+from litescene.core.njit import njit
 
 _HALF, _ODD, _QUIET = np.uint32(0x7FFF), np.uint32(1), np.uint32(0x40)
 _SHIFT = np.uint32(16)

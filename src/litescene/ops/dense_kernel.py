@@ -9,8 +9,8 @@ channels overlap those before.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.depthwise_kernel import span
 from litescene.ops.vectors import (
     FAST,

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
+from litescene.core.njit import njit
 from litescene.ops.bfloat16 import widened
 
 PARTS = 16

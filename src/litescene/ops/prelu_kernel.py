@@ -9,8 +9,8 @@ that they are not negative: an index that might be would keep it from vector ins
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.bfloat16 import narrowed, widened
 
 PARTS = 16

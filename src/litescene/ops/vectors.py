@@ -18,11 +18,12 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
 from numba.extending import intrinsic, lower_builtin, register_model, type_callable
 
+from litescene.core.njit import njit
 from litescene.ops.flat import WIDTH as WIDTH
 
 FAST: dict[str, Any] = {

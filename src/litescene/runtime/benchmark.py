@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from litescene.core.cache import cache_folder
 from litescene.core.errors import InputError, OutputError
 from litescene.core.provenance import provenance
 from litescene.core.trained import TrainedRun
 from litescene.media.atomic import write_atomic
 from litescene.metrics.front import pareto_front
-from litescene.runtime.cache import cache_folder
 
 CONVENTION = (
     "parameters: trainable, at inference; MACs: of convolutions, transposed convolutions and "

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from litescene.core.cache import cache_folder, prune
 from litescene.core.errors import (
     BundleError,
     InputError,
@@ -39,7 +40,6 @@ from litescene.core.errors import (
 from litescene.core.provenance import processor
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
-from litescene.runtime.cache import cache_folder, prune
 from litescene.runtime.quiet import openvino
 
 ENGINES = ("openvino", "openvino-f32", "openvino-bf16", "onnxruntime")

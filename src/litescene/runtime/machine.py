@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from litescene.core.cache import cache_folder
 from litescene.core.errors import BundleError
 from litescene.core.provenance import installed_versions, processor
-from litescene.runtime.cache import cache_folder
 from litescene.runtime.catalog import WEIGHTS, ShippedBundle, shipped
 from litescene.runtime.engines import default_threads, installed
 

@@ -22,9 +22,9 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from litescene.core.njit import njit
 from litescene.runtime.kernels import announce
 
 MAX_CANDIDATES = 30_000

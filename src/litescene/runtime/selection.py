@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from litescene.core.cache import cache_folder
 from litescene.core.errors import MissingExtraError, OutputError
 from litescene.core.provenance import processor
 from litescene.media.atomic import write_atomic
 from litescene.runtime.bundle import Bundle
-from litescene.runtime.cache import cache_folder
 from litescene.runtime.engines import (
     Batch,
     Engine,

@@ -7,8 +7,9 @@ row form of Crouse, "On implementing 2D rectangular assignment algorithms", IEEE
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from litescene.core.njit import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

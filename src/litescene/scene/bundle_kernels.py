@@ -7,8 +7,9 @@ point, tangents (translation, rotation) applied on the left, residuals in pixels
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from litescene.core.njit import njit
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,8 +7,9 @@ correspondence", ECCV 1994.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from litescene.core.njit import njit
 
 F32 = NDArray[np.float32]
 

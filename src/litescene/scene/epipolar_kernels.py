@@ -15,9 +15,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from litescene.core.njit import njit
 from litescene.scene.depth_kernels import BORDER, CENSUS_BITS
 
 F32 = NDArray[np.float32]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from litescene.core import MOVERS, SKY, Camera, Frame, SegmentationMap
+from litescene.core.njit import njit
 from litescene.geometry import project, undistort_points
 
 Grey = NDArray[np.uint8]

@@ -11,8 +11,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from litescene.core.njit import njit
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -7,9 +7,9 @@ world position and the surface's row; all detail is filtered over the footprint.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from litescene.core.njit import njit
 from litescene.synth.noise import band, cell_random, noise, stripes
 from litescene.synth.surfaces import (
     BARK,

@@ -7,8 +7,9 @@ width of the pixel's footprint and integrates over it, so it does not shimmer.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from litescene.core.njit import njit
 
 TILE = 512
 LEVELS = 10

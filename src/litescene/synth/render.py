@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from litescene.core import Camera
+from litescene.core.njit import njit
 from litescene.synth.raycast import F32, Hits
 from litescene.synth.shading import Weather, shade, tone_curve
 from litescene.synth.stage import Moment, Slate, Stage

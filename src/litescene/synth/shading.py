@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from litescene.core.njit import njit
 from litescene.synth.materials import albedo
 from litescene.synth.noise import noise
 from litescene.synth.surfaces import GLASS, LAMP, LEAVES, PAINT

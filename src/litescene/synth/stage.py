@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from litescene.core.njit import njit
 from litescene.synth.mesh import F64, Mesh, crossed, joined
 from litescene.synth.movers import Actor
 from litescene.synth.raycast import F32, Caster, Hits

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from litescene.core import STREET_OBJECTS, Camera, Detections
+from litescene.core.njit import njit
 from litescene.synth.raycast import F32
 from litescene.synth.render import Pass
 from litescene.synth.stage import Stage

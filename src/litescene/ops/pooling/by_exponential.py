@@ -13,8 +13,8 @@ loses no digit where m is small, and slopes of the similarity grow with the inve
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.pooling.survey import summed, summed_exactly, survey
 from litescene.ops.pooling.weighting import EM, SIMILAR
 from litescene.ops.vectors import (

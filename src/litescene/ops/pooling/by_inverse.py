@@ -8,8 +8,8 @@ those that weigh. All is relative to the nearest element, so that no inverse ove
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.pooling.survey import summed_exactly, survey
 from litescene.ops.vectors import (
     INLINE,

@@ -13,8 +13,8 @@ its shape, see `transfer.share_of`. The other tables are those of `plans.Plan`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.pooling.lanes import answer, pull
 from litescene.ops.pooling.transfer import add, fetch, fetch_row, put, share_of
 from litescene.ops.vectors import (

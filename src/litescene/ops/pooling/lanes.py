@@ -6,8 +6,7 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from litescene.core.njit import njit
 from litescene.ops.pooling import by_exponential, by_inverse
 from litescene.ops.vectors import INLINE
 

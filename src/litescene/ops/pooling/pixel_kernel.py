@@ -10,8 +10,8 @@ channels and its shape, see `transfer.share_of`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.pooling.lanes import answer, pull
 from litescene.ops.pooling.transfer import add, fetch, put, share_of
 from litescene.ops.vectors import (

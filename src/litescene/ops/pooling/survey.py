@@ -12,8 +12,8 @@ window that is not finite is NaN, which goes into all results.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.vectors import (
     INLINE,
     WIDTH,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from litescene.core.njit import njit
 from litescene.ops.vectors import (
     INLINE,
     WIDTH,
