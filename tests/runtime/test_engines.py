@@ -76,11 +76,21 @@ def test_a_stored_network_is_used_and_a_damaged_one_compiled_anew(
     second = create_engine("openvino-f32", segmentation_bundle, 1).run(batch)[0].copy()
     assert "compiling" not in caplog.text
     (stored,) = (own_cache / "compiled").glob("*.ov")
-    stored.write_bytes(stored.read_bytes()[:50])
-    third = create_engine("openvino-f32", segmentation_bundle, 1).run(batch)[0]
-    assert "not usable" in caplog.text
+    whole = stored.read_bytes()
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(first, third)
+    damaged = [whole[:50], *(_flipped(whole, share) for share in (0.0, 0.2, 0.5, 0.8, 0.95))]
+    for content in damaged:
+        caplog.clear()
+        stored.write_bytes(content)
+        third = create_engine("openvino-f32", segmentation_bundle, 1).run(batch)[0]
+        assert "not usable" in caplog.text
+        np.testing.assert_array_equal(first, third)
+
+
+def _flipped(content: bytes, share: float) -> bytes:
+    """With the bits of 64 bytes turned over, `share` of the way through."""
+    at = int(share * (len(content) - 64))
+    return content[:at] + bytes(255 - byte for byte in content[at : at + 64]) + content[at + 64 :]
 
 
 def test_no_thread_of_openvino_outlives_the_program(

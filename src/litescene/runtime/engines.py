@@ -250,13 +250,11 @@ class _Networks:
         stored = self._stored_at(shape)
         if self._store and os.path.isfile(stored):
             try:
-                # Import checks the file itself; a damaged or foreign one is compiled anew.
-                model = self._core.import_model(
-                    io.BytesIO(stored.read_bytes()), "CPU", self._settings
-                )
+                exported = _unsealed(stored.read_bytes())
+                model = self._core.import_model(io.BytesIO(exported), "CPU", self._settings)
                 os.utime(stored)
                 return model
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, ValueError) as error:
                 _log.info("the compiled network %s is not usable (%s)", stored, error)
         return self._compile(shape, stored)
 
@@ -279,7 +277,7 @@ class _Networks:
 
     def _keep(self, compiled: Any, stored: Path) -> None:
         try:
-            write_atomic(stored, _exported(compiled))
+            write_atomic(stored, _sealed(_exported(compiled)))
             prune(stored.parent, stored.suffix)
         except OutputError as error:
             _log.info("the compiled network is not kept: %s", error)
@@ -295,6 +293,19 @@ class _Networks:
         )
         key = hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
         return cache_folder() / "compiled" / f"{self._bundle.name}-{key}.ov"
+
+
+def _sealed(content: bytes) -> bytes:
+    """With a digest before it: OpenVINO takes changed weights for good ones."""
+    return hashlib.sha256(content).digest() + content
+
+
+def _unsealed(stored: bytes) -> bytes:
+    """What was sealed; `ValueError` for anything else."""
+    content = stored[hashlib.sha256().digest_size :]
+    if _sealed(content) != stored:
+        raise ValueError("it is damaged")
+    return content
 
 
 def _exported(compiled: Any) -> bytes:
