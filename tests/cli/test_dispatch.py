@@ -119,6 +119,40 @@ def test_a_place_without_access_is_the_users_matter(
     assert ended.err.startswith("litescene: /closed/set: permission denied; ")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("segment", "SOURCE"),
+        ("run", "SOURCE"),
+        ("segment", "x.png", "--model", "SOURCE"),
+        ("export", "SOURCE", "-o", "x.onnx"),
+        ("evaluate", "SOURCE", "--data", "camvid:x"),
+    ],
+)
+def test_a_word_too_long_for_a_file_is_the_users_mistake(words: tuple[str, ...], call: Any) -> None:
+    long = "a" * 300
+    ended = call(*(long if word == "SOURCE" else word for word in words))
+    assert ended.code == 2
+    assert ended.err.startswith(f"litescene: {long}: too long for the name of a file; is it one?")
+    assert ended.err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes")
+@pytest.mark.parametrize(
+    ("encoding", "printed"), [("utf-8", b"s\xfcd.txt"), ("ascii", rb"s\udcfcd.txt")]
+)
+def test_names_in_any_encoding_are_printed(encoding: str, printed: bytes, tmp_path: Path) -> None:
+    (name,) = [os.fsdecode(b"s\xfcd.txt")]
+    printing = (
+        "import os, sys; from litescene.cli import dispatch; "
+        "dispatch.run_verb = lambda *_: print(os.fsdecode(sys.argv[2])) or 0; dispatch.main()"
+    )
+    command = [sys.executable, "-c", printing, "doctor", name]
+    env = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, env=env, capture_output=True, check=True)
+    assert done.stdout == printed + b"\n"
+
+
 def test_ctrl_c_says_what_was_kept_and_gives_130(
     call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

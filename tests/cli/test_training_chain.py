@@ -161,9 +161,18 @@ def test_weights_that_diverged_are_not_measured(call: Any, place: Path) -> None:
         (("export", "x.safetensors", "-o", "file/x.onnx"), "a file, not a folder"),
         (("export", "x.onnx", "--to", "onnx", "-o", "x", "--license", "MIT"), "states its own"),
         (("quantize", "yolov5_lite_e", "-o", "x.pt", "--pictures", "."), "ends with .onnx"),
+        (("quantize", "yolov5_lite_e", "-o", "x.onnx", "--pictures", ".", "--split", "test"),
+         "--split test is of --data"),
+        (("evaluate", "x.safetensors", "--data", "camvid:set", "--engine", "onnxruntime"),
+         "--engine onnxruntime: a checkpoint runs in PyTorch; leave it out"),
+        (("bundle", "x.onnx", "-o", "y.onnx", "--task", "segmentation", "--labels", "camvid11",
+          "--size", "64x64", "--anchors", "a.json"), "--anchors is of detection, not"),
+        (("bundle", "x.onnx", "-o", "y.onnx", "--task", "segmentation", "--labels", "camvid11",
+          "--size", "64x64", "--crop-share", "0.5"), "--crop-share is of classification, not"),
+        (("models", "--results", "missing"), "'missing' does not exist"),
         (("segment", "set", "--model", "x.safetensors"), "litescene export x.safetensors -o x."),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_come_of_it_is_said_before_the_work(
     call: Any, recipe: Path, place: Path, words: tuple[str, ...], said: str
 ) -> None:

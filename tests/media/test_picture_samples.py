@@ -57,3 +57,5 @@ def test_frames_come_from_all_over_a_video(tmp_path: Path) -> None:
         [0, 60, 120, 180], abs=6
     )
     assert reds(sample_pictures(str(tmp_path / "x.mp4"), 12))[-1] == pytest.approx(216, abs=6)
+    (tmp_path / "x.mp4").rename(tmp_path / "x[1].mp4")  # a name, not a pattern
+    assert len(sample_pictures(str(tmp_path / "x[1].mp4"), 4)) == 4

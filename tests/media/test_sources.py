@@ -69,6 +69,8 @@ def test_an_empty_name_is_not_the_current_folder(
 def test_nothing_to_open_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no file or folder .*gone\.mp4; expected a video"):
         open_source(tmp_path / "gone.mp4")
+    with pytest.raises(SourceError, match="no file or folder camera:99999999999; expected"):
+        open_source("camera:99999999999")
     with pytest.raises(SourceError, match="empty"):
         open_source([])
 

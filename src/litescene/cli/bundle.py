@@ -39,11 +39,12 @@ def command(
         typer.Option(help="JSON with strides and anchors of a detector", show_default=False),
     ] = None,
     crop_share: Annotated[
-        float,
+        float | None,
         typer.Option(
-            help="of a classifier: what it sees, as a share of the picture's shorter side"
+            help="of a classifier: what it sees, as a share of the picture's shorter side",
+            show_default="1.0",
         ),
-    ] = 1.0,
+    ] = None,
     system: Annotated[str, typer.Option(help="name of the network")] = "foreign",
     license_name: Annotated[str, typer.Option("--license", help="licence of the weights")] = "",
 ) -> None:
@@ -55,6 +56,12 @@ def command(
     """
     check_bundle_file(out)
     height, width = parse_size(size)
+    for option, given, wanted in (
+        ("--anchors", anchors, "detection"),
+        ("--crop-share", crop_share, "classification"),
+    ):
+        if given is not None and task != wanted:
+            raise InputError(f"{option} is of {wanted}, not of {task}; leave it out")
     head: dict[str, Any] = {}
     if task == "detection":
         if anchors is None:
@@ -66,7 +73,7 @@ def command(
         taxonomy=read_taxonomy(labels),
         size=(height, width),
         finish=FINISH_OF_TASK[task],
-        crop_share=crop_share,
+        crop_share=1.0 if crop_share is None else crop_share,
         license=license_name,
         provenance={"adopted_from": model.name},
         **head,

@@ -10,6 +10,9 @@ Only the module of the wanted verb is imported, and the overview needs none at a
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import os
 import signal
 import sys
@@ -31,9 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; `arguments` are those of the program by default."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
+    _print_any_name()
     words = [word for word in given if word != "--debug"]
     with _sigterm_as_ctrl_c():
         sys.exit(_answer(words, debug))
+
+
+def _print_any_name() -> None:
+    """Let names of files that are not in the terminal's encoding through, as the shell does."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        utf8 = codecs.lookup(sys.stdout.encoding).name == "utf-8"
+        sys.stdout.reconfigure(errors="surrogateescape" if utf8 else "backslashreplace")
 
 
 def _answer(words: Sequence[str], debug: bool) -> int:
@@ -131,9 +142,11 @@ def _say(message: str) -> None:
     sys.stderr.write(f"litescene: {message}\n")
 
 
-def _denied(error: Exception) -> TypeGuard[PermissionError]:
-    """Whether a file or folder, which it names, may not be used."""
-    return isinstance(error, PermissionError) and error.filename is not None
+def _of_a_path(error: Exception) -> TypeGuard[OSError]:
+    """Whether a file or folder, which it names, is one that the user cannot use."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return False
+    return isinstance(error, PermissionError) or error.errno == errno.ENAMETOOLONG
 
 
 def _one_line(error: Exception) -> str:
@@ -144,8 +157,12 @@ def _one_line(error: Exception) -> str:
     explain = getattr(error, "format_message", None)  # how typer's usage errors speak
     if explain is not None:
         return f"{' '.join(explain().split())} See --help."
-    if _denied(error):
-        return f"{error.filename}: permission denied; ask for access to it or name another place"
+    if _of_a_path(error):
+        if isinstance(error, PermissionError):
+            return (
+                f"{error.filename}: permission denied; ask for access to it or name another place"
+            )
+        return f"{error.filename}: too long for the name of a file; is it one?"
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return f"not enough memory: {text or 'none is left'}; take smaller sizes or fewer at once"
@@ -153,6 +170,6 @@ def _one_line(error: Exception) -> str:
 
 
 def _exit_code(error: Exception) -> int:
-    if _denied(error):
+    if _of_a_path(error):
         return 2
     return int(getattr(error, "exit_code", 1))

@@ -15,7 +15,7 @@ from litescene.cli.progress import Report, progress
 from litescene.cli.table import format_table, number
 from litescene.core import DataError, Image, SegmentationMap
 from litescene.core.contract import TaskName
-from litescene.core.errors import MissingExtraError
+from litescene.core.errors import InputError, MissingExtraError
 from litescene.core.provenance import provenance
 from litescene.media.atomic import require_writable, write_atomic, write_together
 from litescene.metrics.classification import TopAccuracy
@@ -77,12 +77,18 @@ def command(
     A bundle runs through an engine as in use; a checkpoint runs in PyTorch float32. With --json
     the figures are written together with machine, versions, date and commit.
     """
+    is_checkpoint = Path(model).suffix == ".safetensors"
+    if is_checkpoint and engine != "auto":
+        raise InputError(
+            f"--engine {engine}: a checkpoint runs in PyTorch; leave it out, or evaluate the "
+            "bundle that `litescene export` makes of it"
+        )
     if json_file is not None:
         require_writable(json_file)
     if pictures is not None:
         require_writable(pictures, folder=True)
     with progress("evaluating") as report:
-        if Path(model).suffix == ".safetensors":
+        if is_checkpoint:
             found = _of_checkpoint(Path(model), data, split)
         else:
             found = _of_bundle(model, Measurement(data, split, engine, report))

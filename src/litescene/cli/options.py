@@ -42,6 +42,8 @@ Results = Annotated[
     Path,
     typer.Option(
         help="folder of results of training (`train --all` writes one); the package's by default",
+        exists=True,
+        file_okay=False,
         show_default=False,
     ),
 ]

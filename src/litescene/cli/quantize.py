@@ -44,7 +44,7 @@ def command(
             show_default=False,
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="split of --data")] = "val",
+    split: Annotated[str | None, typer.Option(help="split of --data", show_default="val")] = None,
 ) -> None:
     """Turn a float32 bundle into an int8 one (needs the extra `train`).
 
@@ -60,6 +60,8 @@ def command(
     from litescene.media.picture_samples import sample_pictures
     from litescene.runtime.catalog import find
 
+    if data is None and split is not None:
+        raise InputError(f"--split {split} is of --data; give both or neither")
     check_bundle_file(out)
     exact = find(bundle)
     if out.exists() and Path(bundle).exists() and out.samefile(bundle):
@@ -70,6 +72,7 @@ def command(
             f"--pictures {pictures}: {len(seen)} are too few to calibrate and compare; give at "
             f"least {LEAST_PICTURES}, better 50, that look like those in use"
         )
+    split = split or "val"
     before = None if data is None else _measured(exact, data, split)
     with progress("calibrating") as report:
         made = quantize(exact, out, seen, report)

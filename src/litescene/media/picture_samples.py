@@ -27,12 +27,19 @@ def sample_pictures(spec: str, count: int) -> list[Image]:
         SourceError: there is no such source, or no picture in it can be read.
 
     """
-    path = Path(spec).expanduser()
-    if (spec and path.is_dir()) or glob.has_magic(spec) or path.suffix.lower() in PICTURE_SUFFIXES:
+    if _names_pictures(spec):
         return _read(find_pictures(spec), spec, count)
     with open_source(spec) as source:
         wanted = _spread(source.frame_count or count, count)
         return list(islice((f.image for f in source if f.index in wanted), count))
+
+
+def _names_pictures(spec: str) -> bool:
+    """Rather than a video, camera or stream."""
+    path = Path(spec).expanduser()
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return True
+    return (spec != "" and path.is_dir()) or (glob.has_magic(spec) and not path.is_file())
 
 
 def _spread(length: int, count: int) -> set[int]:

@@ -31,7 +31,7 @@ DEFAULT_RATE = 25.0
 """Pictures a second where nothing says when they were taken."""
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|srt)://", re.IGNORECASE)
-_CAMERA = re.compile(r"(?:camera:|/dev/video)?(\d+)")
+_CAMERA = re.compile(r"(?:camera:|/dev/video)?(\d{1,9})")
 _EXPECTED = (
     "a video, a folder or glob of pictures, a stream such as rtsp://…, or a camera such as "
     "'camera:0'"
