@@ -53,6 +53,26 @@ def test_kitti_times_are_used(tmp_path: Path, place: str) -> None:
     assert notes == []
 
 
+def test_dates_of_kitti_raw_are_used(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "image_02" / "data", [f"{i:010d}.png" for i in range(3)])
+    (tmp_path / "image_02" / "timestamps.txt").write_text(
+        "2011-09-26 23:59:59.964389445\n2011-09-27 00:00:00.067909477\n2011-09-27 00:00:00.17\n"
+    )
+    frames, notes = read(folder)
+    times = [f.time for f in frames]
+    assert times[0] == pytest.approx(1317081599.964389445, abs=1e-6)
+    assert np.diff(times) == pytest.approx([0.103520032, 0.102090523], abs=1e-6)
+    assert notes == []
+
+
+@pytest.mark.parametrize("text", ["2011-02-30 00:00:00\n", "2011-09-26 23:59:99\n"])
+def test_a_date_that_is_none_is_one_line(text: str, tmp_path: Path) -> None:
+    folder = fill(tmp_path, ["a.png"])
+    (tmp_path / "timestamps.txt").write_text(text)
+    with pytest.raises(SourceError, match=r"timestamps\.txt: '2011.*' is not a time"):
+        read(folder)
+
+
 def test_a_times_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     folder = fill(tmp_path / "pictures", ["a.png", "b.png"])
     (tmp_path / "times.txt").write_text("1.5\n2.5\n", "utf-8-sig")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ _TIMES_FILES = ("times.txt", "timestamps.txt")
 _SINCE_1970 = re.compile(r"\d{16,20}")
 """Microseconds of 16 digits or nanoseconds."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d)(\.\d+|)")
 _SECONDS = re.compile(r"\d{9,10}\.\d+")
 
 
@@ -22,8 +24,8 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
     Looked for in this order; the first that fits all pictures is taken:
 
     1. `times.txt` or `timestamps.txt` in the pictures' folder or the one above it (KITTI):
-       a number a line. As many lines as pictures are taken in order; otherwise names that are
-       numbers count as line numbers from 0.
+       a number a line, or a date with its time of day (KITTI raw). As many lines as pictures are
+       taken in order; otherwise names that are numbers count as line numbers from 0.
     2. A list of `time name` lines: either of those files, or `FOLDER.txt` beside the folder
        (TUM's `rgb.txt`), matched by file name.
     3. `FOLDER.csv` beside the folder whose head says `[ns]`, lines of `nanoseconds,name` (EuRoC).
@@ -56,8 +58,13 @@ def find_times(paths: Sequence[Path], notes: list[str]) -> list[float] | None:
 
 def _from_times_file(file: Path, paths: Sequence[Path]) -> list[float] | None:
     rows = _rows(file)
-    if all(len(row) == 1 for row in rows):
-        times = _by_line([_number(row[0], file) for row in rows], paths)
+    dates = [_DATE.fullmatch(" ".join(row)) for row in rows]
+    if all(dates) or all(len(row) == 1 for row in rows):
+        numbers = (
+            _since_1970(date, file) if date else _number(row[0], file)
+            for row, date in zip(rows, dates, strict=True)
+        )
+        times = _by_line(list(numbers), paths)
         if times is not None:
             _must_increase(times, str(file), paths)
         return times
@@ -128,6 +135,15 @@ def _number(text: str, file: Path) -> float:
 
 def _seconds(digits: str) -> float:
     return int(digits) / (1e6 if len(digits) == 16 else 1e9)
+
+
+def _since_1970(date: re.Match[str], file: Path) -> float:
+    whole, fraction = date.groups()
+    try:
+        seconds = datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp()
+    except ValueError as error:
+        raise SourceError(f"{file}: '{date[0]}' is not a time: {error}") from error
+    return seconds + float(f"0{fraction}")
 
 
 def _must_increase(times: Sequence[float], where: str, paths: Sequence[Path]) -> None:
