@@ -106,8 +106,10 @@ def test_anchors_that_decode_no_box_are_one_line(
 
 def test_a_stride_of_nothing_is_refused(tiny: Any) -> None:
     contract = tiny.detection_contract()
-    with pytest.raises(BundleError, match="strides are whole numbers from 1"):
+    with pytest.raises(BundleError, match="stride is at least 1"):
         replace(contract, stride=0)
+    with pytest.raises(BundleError, match="strides are whole numbers from 1"):
+        replace(contract, strides=(8, 0, 32))
 
 
 @pytest.mark.parametrize("size", ["96", "0x128", "96x", "axb", "128x32"])

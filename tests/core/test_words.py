@@ -113,6 +113,8 @@ def test_a_taxonomy_finds_indices_and_refuses_nonsense() -> None:
         Taxonomy("x", ("a", "a"), ((0, 0, 0), (1, 1, 1)))
     with pytest.raises(ValueError, match="colours"):
         Taxonomy("x", ("a",), ())
+    with pytest.raises(ValueError, match=r"colours are red, green and blue of 0 to 255, not -1"):
+        Taxonomy("x", ("a",), ((0, -1, 0),))
 
 
 def test_labels_of_one_taxonomy_are_those_of_another_but_for_void() -> None:
@@ -206,6 +208,13 @@ def test_a_contract_survives_json() -> None:
         ({"schema": 9}, "schema 9"),
         ({"colour": 1}, "unknown fields: colour"),
         ({"size": 3}, "incomplete"),
+        ({"size": [0, 480]}, "size is 1 pixel or more each way, not 480×0"),
+        ({"stride": 0}, "stride is at least 1, not 0"),
+        ({"thresholds": {"score": 1.5}}, "threshold 'score' is 0 to 1, not 1.5"),
+        ({"thresholds": {"iou": float("nan")}}, "threshold 'iou' is 0 to 1, not nan"),
+        ({"thresholds": {"iou": "much"}}, "threshold 'iou' is 0 to 1, not much"),
+        ({"thresholds": [0.5]}, "incomplete"),
+        ({"taxonomy": {"name": "x", "names": ["a"], "colors": [[0, 0, 256]]}}, "0 to 255"),
         ({"task": "detection"}, "does not end with"),
         ({"task": "detection", "finish": "decode_nms"}, "anchors and strides"),
     ],

@@ -85,6 +85,12 @@ class Contract:
         _require_schema(self.schema)
         if FINISH_OF_TASK.get(self.task) != self.finish:
             raise BundleError(f"task '{self.task}' does not end with '{self.finish}'")
+        if min(self.size) < 1:
+            height, width = self.size
+            raise BundleError(f"size is 1 pixel or more each way, not {width}×{height}")
+        if self.stride < 1:
+            raise BundleError(f"stride is at least 1, not {self.stride}")
+        self._check_thresholds()
         if self.finish == "decode_nms" and not (
             self.anchors and len(self.anchors) == len(self.strides)
         ):
@@ -102,10 +108,15 @@ class Contract:
                 f"pictures and factor are at least 1, not {self.pictures} and {self.factor}"
             )
 
+    def _check_thresholds(self) -> None:
+        for name, value in self.thresholds.items():
+            if not (isinstance(value, (int, float)) and 0 <= value <= 1):
+                raise BundleError(f"the threshold '{name}' is 0 to 1, not {value}")
+
     def _check_levels(self) -> None:
         """Refuse anchors and strides by which no box could be decoded."""
         sides = [side for level in self.anchors for anchor in level for side in anchor]
-        if min(self.stride, *self.strides) < 1 or not all(0 < side < math.inf for side in sides):
+        if min(self.strides) < 1 or not all(0 < side < math.inf for side in sides):
             raise BundleError(
                 "a detector's strides are whole numbers from 1, its anchors positive pixels, not "
                 f"{list(self.strides)} and {[list(level) for level in self.anchors]}"
@@ -135,6 +146,7 @@ class Contract:
             fields["taxonomy"] = Taxonomy.from_dict(plain["taxonomy"])
             height, width = plain["size"]
             fields["size"] = (int(height), int(width))
+            fields["thresholds"] = dict(plain.get("thresholds", {}))
             fields["strides"] = tuple(int(s) for s in plain.get("strides", ()))
             fields["anchors"] = tuple(
                 tuple((float(w), float(h)) for w, h in level) for level in plain.get("anchors", ())

@@ -29,6 +29,12 @@ class Taxonomy:
             raise ValueError(
                 f"taxonomy '{self.name}': {len(self.names)} names but {len(self.colors)} colours"
             )
+        outside = [v for color in self.colors for v in color if not 0 <= v <= 255]
+        if outside:
+            raise ValueError(
+                f"taxonomy '{self.name}': colours are red, green and blue of 0 to 255, not "
+                f"{outside[0]}"
+            )
         if len(set(self.names)) != len(self.names):
             raise ValueError(f"taxonomy '{self.name}': class names repeat")
         if not self.names:
