@@ -13,46 +13,55 @@ import numpy as np
 from litescene.core import Camera
 
 # normal, offset, two directions in the plane, label
-PLANES = [
+PLANES = (
     ((0, 1, 0), 1.5, (1, 0, 0), (0, 0, 1), 3),  # road
     ((-1, 0, 0), 4.0, (0, 1, 0), (0, 0, 1), 1),  # building on the left
     ((1, 0, 0), 5.0, (0, 1, 0), (0, 0, 1), 7),  # fence on the right
     ((0.3, 0, 0.954), 25.0, (0.954, 0, -0.3), (0, 1, 0), 5),  # slanted wall of trees ahead
-]
+)
+GROUND = (((0, 1, 0), 10.0, (1, 0, 0), (0, 0, 1), 3),)
+"""Nothing but flat ground, ten metres below."""
 
 
 def camera(width: int = 240, height: int = 180) -> Camera:
     return Camera.from_fov(width, height, 70.0)
 
 
-def pose(x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0) -> np.ndarray:
-    """T_world_camera; yaw in degrees about the camera's y axis."""
+def pose(
+    x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw: float = 0.0, pitch: float = 0.0
+) -> np.ndarray:
+    """T_world_camera; yaw in degrees about the world's y axis, pitch downwards from there."""
     c, s = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
+    cp, sp = np.cos(np.radians(pitch)), np.sin(np.radians(pitch))
     T = np.eye(4)
-    T[:3, :3] = [[c, 0, s], [0, 1, 0], [-s, 0, c]]
+    T[:3, :3] = [[c, 0, s], [0, 1, 0], [-s, 0, c]] @ np.array(
+        [[1, 0, 0], [0, cp, sp], [0, -sp, cp]]
+    )
     T[:3, 3] = x, y, z
     return T
 
 
-def render(cam: Camera, T: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def render(
+    cam: Camera, T: np.ndarray, seed: int = 0, planes: tuple = PLANES
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Picture H×W×3 uint8, z-depth H×W float64 and labels H×W uint8."""
-    return _render(cam, T.tobytes(), seed)
+    return _render(cam, T.tobytes(), seed, planes)
 
 
 @lru_cache(maxsize=64)
-def _render(cam: Camera, pose_bytes: bytes, seed: int) -> tuple[np.ndarray, ...]:
+def _render(cam: Camera, pose_bytes: bytes, seed: int, planes: tuple) -> tuple[np.ndarray, ...]:
     T = np.frombuffer(pose_bytes).reshape(4, 4)
     v, u = np.mgrid[: cam.height, : cam.width].astype(float)
     rays = np.stack([(u - cam.cx) / cam.fx, (v - cam.cy) / cam.fy, np.ones_like(u)], -1)
     world = rays @ T[:3, :3].T
     depth, plane = np.full(u.shape, np.inf), np.full(u.shape, -1)
-    for number, (normal, offset, *_) in enumerate(PLANES):
+    for number, (normal, offset, *_) in enumerate(planes):
         with np.errstate(divide="ignore", invalid="ignore"):
             z = (offset - np.dot(normal, T[:3, 3])) / (world @ np.array(normal, float))
         nearer = (z > 0.1) & (z < depth)
         depth[nearer], plane[nearer] = z[nearer], number
     label, value = np.full(u.shape, 255, np.uint8), np.zeros((*u.shape, 3))
-    for number, (_, _, e1, e2, name) in enumerate(PLANES):
+    for number, (_, _, e1, e2, name) in enumerate(planes):
         here = plane == number
         points = T[:3, 3] + world[here] * depth[here][:, None]
         value[here] = _texture(

@@ -54,6 +54,39 @@ def test_pose_and_points_come_back_up_to_scale(scene):
     assert start.good[:40].mean() < 0.2
 
 
+def ground_below(pitch: float, count: int = 300) -> np.ndarray:
+    """Points of a plane one unit below a camera that looks down by `pitch` degrees."""
+    rays = np.random.default_rng(1).uniform([-0.6, -0.45, 1], [0.6, 0.45, 1], (8 * count, 3))
+    below = rays @ [0, np.cos(np.radians(pitch)), np.sin(np.radians(pitch))]
+    points = rays[below > 0.2] / below[below > 0.2, None]
+    return points[:count]
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+@pytest.mark.parametrize("pitch", [30, 45, 60])
+def test_a_view_between_tells_which_way_a_camera_moved_over_a_plane(pitch: float, noise: float):
+    points = ground_below(pitch)
+    ahead = np.array([0, -np.sin(np.radians(pitch)), np.cos(np.radians(pitch))])
+    a, b = views(points, moved([0, 0, 0], -0.3 * ahead), noise)
+    half = views(points, moved([0, 0, 0], -0.14 * ahead), noise)[1]
+    assert two_view_start(a, b, FOCAL, SETTINGS) is None
+    start = two_view_start(a, b, FOCAL, SETTINGS, between=lambda: half)
+    assert start is not None
+    direction = start.T_b_a[:3, 3] / np.linalg.norm(start.T_b_a[:3, 3])
+    assert np.degrees(np.arccos(-direction @ ahead)) < 3.0
+    turn = np.degrees(Rotation.from_matrix(start.T_b_a[:3, :3]).magnitude())
+    assert turn < 1.0
+    for uninformed in (a, b):  # the first or the last view once more
+        assert two_view_start(a, b, FOCAL, SETTINGS, between=lambda view=uninformed: view) is None
+
+
+def test_a_view_between_that_no_motion_explains_gives_no_start():
+    points = ground_below(45)
+    a, b = views(points, moved([0, 0, 0], [0, 0.2, -0.2]))
+    half = np.random.default_rng(0).uniform(-0.5, 0.5, a.shape)
+    assert two_view_start(a, b, FOCAL, SETTINGS, between=lambda: half) is None
+
+
 def test_the_median_depth_is_one():
     rays = views(cloud(), moved([0, 0.02, 0], [-0.8, 0, 0.1]))
     start = two_view_start(*rays, FOCAL, SETTINGS)

@@ -3,11 +3,13 @@
 An essential matrix and a homography are both fitted, and the one that explains more of the
 matches is decomposed (R. Mur-Artal et al., "ORB-SLAM", 2015, section IV): a plane or a small
 baseline favours the homography, everything else the essential matrix. A start needs parallax;
-a camera that turns on the spot or stands still gives none.
+a camera that turns on the spot or stands still gives none. Two views of a plane at an angle leave
+two motions possible; a view between them tells which it was, once the camera moved far enough.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from litescene.geometry import (
+    interpolate,
     invert,
     parallax_angles,
     poses_from_essential,
@@ -25,7 +28,7 @@ from litescene.geometry import (
     transform_points,
     triangulate_two_views,
 )
-from litescene.scene.bundle_adjustment import Problem, adjust
+from litescene.scene.bundle_adjustment import Problem, adjust, refine_pose
 from litescene.scene.settings import OdometrySettings
 
 Floats = NDArray[np.float64]
@@ -37,8 +40,12 @@ _CHI2_LINE, _CHI2_POINT = 3.84, 5.99
 """95 % bounds of squared errors with one and two degrees of freedom."""
 _HOMOGRAPHY_SHARE = 0.45
 """The homography is taken when its share of the two scores is larger."""
-_AMBIGUOUS = 0.85
-"""The best decomposition must have this much fewer rivals: runner-up / best."""
+_AMBIGUOUS = 0.75
+"""Decompositions with more points than this share of the best one's are its rivals."""
+_CLEARLY = 1.4
+"""How much larger the rivals' median error in a third view must be."""
+_FINEST = 0.02
+"""Below this, pixels, differences of errors tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +71,18 @@ def ransac_parameters(seed: int, threshold: float) -> Any:
 
 
 def two_view_start(
-    rays_a: Floats, rays_b: Floats, focal: float, settings: OdometrySettings, seed: int = 0
+    rays_a: Floats,
+    rays_b: Floats,
+    focal: float,
+    settings: OdometrySettings,
+    seed: int = 0,
+    between: Callable[[], Floats] | None = None,
 ) -> TwoViewStart | None:
     """Pose and points from matches `rays_a`, `rays_b` (n×2 normalised), or None without parallax.
 
-    `focal` in pixels turns errors of rays into pixels.
+    `focal` in pixels turns errors of rays into pixels. `between` gives the rays of the same points
+    in a view halfway, where a plane leaves several motions possible; without it, or where that
+    view does not tell them apart either, there is no start.
     """
     if len(rays_a) < settings.least_start:
         return None
@@ -77,12 +91,18 @@ def two_view_start(
     counts = [int(good.sum()) for _, good in judged]
     if not counts or max(counts) < settings.least_start:
         return None
-    best = int(np.argmax(counts))
-    rivals = sorted(counts)[-2] if len(counts) > 1 else 0
-    if rivals > _AMBIGUOUS * counts[best]:
+    rivals = [i for i, count in enumerate(counts) if count >= _AMBIGUOUS * max(counts)]
+    if len(rivals) > 1 and (model != "homography" or between is None):
         return None
-    points, good = judged[best]
-    return _refined(candidates[best], points, good, rays_a, rays_b, focal, settings, model)
+    starts = []
+    for i in rivals:
+        start = _refined(candidates[i], *judged[i], rays_a, rays_b, focal, settings, model)
+        if start is None:
+            return None
+        starts.append(start)
+    if between is None or len(starts) == 1:
+        return starts[0]
+    return _told_apart(starts, between(), focal, settings)
 
 
 def _candidates(rays_a: Floats, rays_b: Floats, focal: float, seed: int) -> tuple[Floats, str]:
@@ -116,6 +136,26 @@ def _judge(T_b_a: Floats, rays_a: Floats, rays_b: Floats, focal: float) -> tuple
         depth = np.where(front, seen[:, 2], 1.0)[:, None]
         errors = np.maximum(errors, focal * np.linalg.norm(seen[:, :2] / depth - rays, axis=1))
     return points, front & (errors < 2.45 * _NOISE)
+
+
+def _told_apart(
+    starts: Sequence[TwoViewStart], rays: Floats, focal: float, settings: OdometrySettings
+) -> TwoViewStart | None:
+    """The start that explains the `rays` of a view between clearly better than the others do."""
+    shared = np.logical_and.reduce([start.good for start in starts])
+    if shared.sum() < settings.least_start:
+        return None
+    misfits = []
+    for start in starts:
+        halfway = interpolate(np.eye(4), start.T_b_a, 0.5)[:3]
+        _, errors = refine_pose(
+            halfway, start.points[shared], rays[shared], focal, huber=settings.huber
+        )
+        misfits.append(float(np.median(errors)))
+    best, runner_up = sorted(misfits)[:2]
+    if best > _NOISE or runner_up + _FINEST < _CLEARLY * (best + _FINEST):
+        return None
+    return starts[misfits.index(best)]
 
 
 def _refined(

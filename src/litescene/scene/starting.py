@@ -23,7 +23,8 @@ _KEPT = 0.5
 """With fewer of the first corners left than this share, the newest frame becomes the first."""
 _STILL = 0.01
 """Median shift (share of the focal length) below which a start is not worth trying."""
-
+_HALVES = 16
+"""Frames in which the half of a motion is looked for, at most about so many."""
 _MOST_SIGHTINGS = 300
 """Frames remembered while the camera stands; older ones get no pose when it starts to move."""
 
@@ -89,9 +90,26 @@ class Starter:
         shift = np.linalg.norm(sighting.pixels - before, axis=1)
         if np.median(shift) < _STILL * self._focal:
             return None
-        rays = [undistort_points(self._camera, pixels) for pixels in (before, sighting.pixels)]
-        start = two_view_start(rays[0], rays[1], self._focal, self._settings, self._seed)
+        rays, now = (undistort_points(self._camera, p) for p in (before, sighting.pixels))
+        start = two_view_start(
+            rays, now, self._focal, self._settings, self._seed, between=self._between
+        )
         return None if start is None else Started(start, self._sightings, self._first_grey)
+
+    def _between(self) -> Floats:
+        """Rays of the corners still followed where they had moved about half as far as now."""
+        first, last = self._sightings[0], self._sightings[-1]
+        before = first.pixels[last.corners]
+        half = (last.pixels - before) / 2
+        step = 1 + len(self._sightings) // _HALVES
+        seen = [
+            sighting.pixels[np.searchsorted(sighting.corners, last.corners)]
+            for sighting in self._sightings[1:-1:step]
+        ]
+        if not seen:
+            return undistort_points(self._camera, before)
+        off = [np.median(np.linalg.norm(pixels - before - half, axis=1)) for pixels in seen]
+        return undistort_points(self._camera, seen[int(np.argmin(off))])
 
     def _restart(self, record: int, grey: Grey, mask: Mask | None) -> None:
         self._first_grey = grey
