@@ -24,6 +24,10 @@ def serve(tmp_path: Path) -> Iterator[str]:
         def __init__(self, *args: object) -> None:
             super().__init__(*args, directory=str(tmp_path))  # type: ignore[arg-type]
 
+        def send_header(self, keyword: str, value: str) -> None:
+            if keyword != "Content-Length" or "live" not in self.path:
+                super().send_header(keyword, value)
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
@@ -37,13 +41,20 @@ def serve(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_stream_is_live_and_gives_its_own_times(make_video: MakeVideo, serve: str) -> None:
-    make_video("s.ts", [90_000 + 40 * i for i in range(20)])
-    with open_source(f"{serve}/s.ts", limit=15) as source:
+    make_video("live.ts", [90_000 + 40 * i for i in range(20)])
+    with open_source(f"{serve}/live.ts", limit=15) as source:
         assert (source.live, source.frame_count, source.width) == (True, None, 64)
         frames = list(source)
     assert [f.index for f in frames] == list(range(15))
     np.testing.assert_allclose(np.diff([f.time for f in frames]), 0.04, atol=1e-4)
     assert frames[0].time == pytest.approx(90.0, abs=3)
+
+
+def test_a_file_of_a_web_server_waits_until_it_is_asked(make_video: MakeVideo, serve: str) -> None:
+    make_video("drive.mp4", [40 * i for i in range(20)])
+    with open_source(f"{serve}/drive.mp4") as source:
+        assert (source.live, source.frame_count) == (False, 20)
+        assert [f.time for f in source] == pytest.approx([0.04 * i for i in range(20)])
 
 
 def test_a_stream_that_ends_goes_on_where_it_was(make_video: MakeVideo, serve: str) -> None:

@@ -66,9 +66,9 @@ def command(
     Everything else gives detections.jsonl (one line a frame), overlay.mp4 and summary.json
     in NAME_detect/; results of an earlier time in it are replaced.
 
-    The pictures of a folder may differ in size, but not with --track. Of cameras and streams the
-    newest frame is taken; summary.json counts the dropped ones. With --track an object gets its id
-    with its second frame, and boxes below --score are kept where they continue one;
+    The pictures of a folder may differ in size, but not with --track. Of cameras and live streams
+    the newest frame is taken; summary.json counts the dropped ones. With --track an object gets
+    its id with its second frame, and boxes below --score are kept where they continue one;
     detections_mot.txt then holds only boxes with an id.
     """
     from litescene.runtime.annotate import detect_source

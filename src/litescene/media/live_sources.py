@@ -28,10 +28,9 @@ class StreamSource(Source):
     """Frames of a network stream (RTSP, RTMP, HTTP, UDP, SRT).
 
     Times are the stream's presentation times. If nothing comes for ten seconds, or the
-    connection breaks, the source ends and `skipped` says why.
+    connection breaks, the source ends and `skipped` says why. It is `live` unless a web server
+    says how long it is, as of a file: that can wait.
     """
-
-    live = True
 
     def __init__(self, url: str, limit: int | None) -> None:
         super().__init__(without_password(url), limit)
@@ -50,7 +49,9 @@ class StreamSource(Source):
             self._container.close()
             raise SourceError(f"the stream {self.name} has no video in it")
         self._stream = self._container.streams.video[0]
-        self._stream.thread_type = "SLICE"  # frame threads would hold frames back
+        self.live = not self._is_file(url)
+        # Frame threads would hold live frames back.
+        self._stream.thread_type = "SLICE" if self.live else "AUTO"
         self._clock = Clock(self._stream)
         self._decoded = decode(self._container, self._stream, self.skipped, self.name)
         self._first: Frame | None = next(self._received(), None)
@@ -59,7 +60,12 @@ class StreamSource(Source):
             raise SourceError(
                 f"the stream {self.name} gave no frame within {_READ_SECONDS:.0f} seconds"
             )
-        self._describe(self._first, None, nominal_rate(self._stream))
+        count = None if self.live else self._stream.frames or None
+        self._describe(self._first, count, nominal_rate(self._stream))
+
+    def _is_file(self, url: str) -> bool:
+        ends = self._container.size > 0 and self._container.duration is not None
+        return ends and url.lower().startswith("http")
 
     def _frames(self) -> Iterator[Frame]:
         if self._first is not None:

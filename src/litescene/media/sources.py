@@ -3,7 +3,7 @@
 specification                      source
 ─────────────────────────────────  ─────────────────────────────────────────────
 drive.mp4, any video PyAV reads    `VideoSource`, real presentation times
-rtsp://…, http://… and the like    `StreamSource`, live
+rtsp://…, http://… and the like    `StreamSource`, live but for files of a web server
 0, camera:0                        `CameraSource`, live
 folder/, "folder/*.png", one.png   `PictureSource`, times from files beside them
 an iterable of frames or pictures  `IterableSource`
