@@ -81,8 +81,8 @@ def wait_for_frames(process: subprocess.Popen[str], out: Path, count: int) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "signals",
-    [[signal.SIGINT], [signal.SIGINT] * 3, [signal.SIGTERM]],
-    ids=["ctrl-c", "three times ctrl-c", "sigterm"],
+    [[signal.SIGINT], [signal.SIGINT] * 3, [signal.SIGTERM], [signal.SIGHUP]],
+    ids=["ctrl-c", "three times ctrl-c", "sigterm", "closed terminal"],
 )
 def test_a_stopped_run_is_finished_and_valid(
     signals: list[signal.Signals], start: Start, long_drive: Path, tmp_path: Path

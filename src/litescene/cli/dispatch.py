@@ -3,7 +3,7 @@
     0    done
     1    our mistake, a network that failed its proof, or a training that diverged
     2    the user's mistake, a missing extra, or a check of `doctor` that failed
-    130  ended by Ctrl-C or SIGTERM
+    130  ended by Ctrl-C, SIGTERM or a closed terminal
 
 Only the module of the wanted verb is imported, and the overview needs none at all.
 """
@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from importlib import import_module
 from types import FrameType
@@ -28,6 +28,7 @@ from litescene import __version__
 from litescene.cli.verbs import VERBS, module_of, overview
 
 INTERRUPTED = 130
+_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     _print_any_name()
     words = [word for word in given if word != "--debug"]
-    with _sigterm_as_ctrl_c():
+    with _ended_as_by_ctrl_c():
         sys.exit(_answer(words, debug))
 
 
@@ -81,8 +82,11 @@ def _run(words: Sequence[str]) -> int:
 
 
 @contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends every verb as Ctrl-C does; jobs with an ending of their own set theirs."""
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM and SIGHUP end every verb as Ctrl-C does, unless they were ignored before.
+
+    Jobs with an ending of their own set theirs (`runtime.stopping`).
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -90,11 +94,11 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
+    with ExitStack() as afterwards:
+        for number in (n for n in _ENDING if signal.getsignal(n) is not signal.SIG_IGN):
+            before = signal.signal(number, interrupt)
+            afterwards.callback(signal.signal, number, before or signal.SIG_DFL)
         yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def run_verb(name: str, arguments: Sequence[str]) -> int:

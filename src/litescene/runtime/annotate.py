@@ -78,7 +78,7 @@ def segment_source(
         on_frame: called after every frame.
 
     Raises `SourceError`, `BundleError`, `UnknownNameError` or `OutputError`. Whatever ends the
-    work, Ctrl-C and SIGTERM too, the files written so far are whole.
+    work, Ctrl-C, SIGTERM and SIGHUP too, the files written so far are whole.
     """
     job = _job("segment", source, out, limit, on_frame)
     segmenter = Segmenter(model, engine)

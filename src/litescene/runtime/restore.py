@@ -82,7 +82,7 @@ def upscale_source(
         on_frame: called after every picture that was made.
 
     Raises `SourceError`, `BundleError`, `UnknownNameError` or `OutputError`. Whatever ends the
-    work, Ctrl-C and SIGTERM too, a video holds the frames so far and is valid.
+    work, Ctrl-C, SIGTERM and SIGHUP too, a video holds the frames so far and is valid.
     """
     job = _job(source, out, Restorer(model, engine), limit, on_frame, pictures=1)
     path = Path(job.source)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a job between two frames, never in the middle of one."""
+"""Ctrl-C, SIGTERM and a closed terminal end a job between two frames, never within one."""
 
 from __future__ import annotations
 
@@ -13,17 +13,27 @@ from litescene.runtime.stream import BoundedStream
 
 Item = TypeVar("Item")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _POLL_SECONDS = 0.2
 _log = logging.getLogger("litescene")
 
 
-class StopSignals:
-    """While it is entered, the first SIGINT or SIGTERM sets `stopped` instead of raising.
+ENDING = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""What ends a program that is asked to: Ctrl-C, the system, and a terminal that goes away."""
 
-    Nothing is ever torn from its work, so that nothing is left half done; later signals are only
-    answered with a log line. Outside the main thread Python gives no signals to anybody, and
-    nothing is done.
+
+def endings() -> list[signal.Signals]:
+    """Those of `ENDING` that the program was not told to ignore."""
+    return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+class StopSignals:
+    """While it is entered, the first of `ENDING` sets `stopped` instead of raising.
+
+    Signals that the program was told to ignore, as `nohup` tells it, stay so. Nothing is ever
+    torn from its work, so that nothing is left half done; later signals are only answered with a
+    log line. Outside the main thread Python gives no signals to anybody, and nothing is done.
     """
 
     def __init__(self) -> None:
@@ -32,7 +42,7 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in _SIGNALS:
+            for number in endings():
                 self._before[number] = signal.signal(number, self._handle)
         return self
 

@@ -60,9 +60,9 @@ ProgressCallback = Callable[[int, int | None], None]
 class SceneResult:
     """What a run found. `trajectory` and `scene_map` are of the longest segment.
 
-    `summary` is the content of `summary.json`; `interrupted` whether Ctrl-C or SIGTERM ended the
-    run; `view` the live page, if asked for, which stays open until its `close` or the program's
-    end.
+    `summary` is the content of `summary.json`; `interrupted` whether Ctrl-C, SIGTERM or
+    SIGHUP ended the run; `view` the live page, if asked for, which stays open until its `close` or
+    the program's end.
     """
 
     out: Path
@@ -104,8 +104,8 @@ def run(
     Raises `SourceError`, `CameraError`, `BundleError`, `UnknownNameError`, `MissingExtraError` or
     `OutputError`; those known before the first frame leave no folder behind. An error on the way
     (a picture of another size, a full disk) ends the run: what was done is finished and written,
-    then the error is raised. Ctrl-C and SIGTERM do the same after the frame at hand, and set
-    `interrupted`.
+    then the error is raised. Ctrl-C, SIGTERM and SIGHUP do the same after the frame at hand, and
+    set `interrupted`.
 
     Example:
         >>> scene = litescene.run("drive.mp4", out="drive/")    # doctest: +SKIP
