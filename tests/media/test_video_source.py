@@ -280,3 +280,25 @@ def test_real_videos_give_every_frame_at_its_time(
         assert source.frame_count == count
         assert source.skipped == []
     np.testing.assert_allclose(times, np.arange(count) / rate, atol=1e-6)
+
+
+def test_a_video_trimmed_without_encoding_it_anew_is_whole(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    """Frames back to the key frame stay in it, and an edit list hides them."""
+    with (
+        av.open(str(make_video("whole.mp4", [40 * i for i in range(60)]))) as whole,
+        av.open(str(tmp_path / "trimmed.mp4"), "w", options={"use_editlist": "1"}) as trimmed,
+    ):
+        stream = whole.streams.video[0]
+        copy = trimmed.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.dts is not None:
+                second = round(1 / packet.time_base)
+                packet.pts, packet.dts = packet.pts - second, packet.dts - second
+                packet.stream = copy
+                trimmed.mux(packet)
+    with open_source(tmp_path / "trimmed.mp4") as source:
+        times = [frame.time for frame in source]
+    assert times == pytest.approx([0.04 * i for i in range(35)])
+    assert source.skipped == []

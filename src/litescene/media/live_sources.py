@@ -53,7 +53,7 @@ class StreamSource(Source):
         # Frame threads would hold live frames back.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
         self._clock = Clock(self._stream)
-        self._decoded = decode(self._container, self._stream, self.skipped, self.name)
+        self._decoded = decode(self._container.demux(self._stream), self.skipped, self.name)
         self._first: Frame | None = next(self._received(), None)
         if self._first is None:
             self.close()

@@ -39,6 +39,7 @@ class VideoSource(Source):
     def __init__(self, path: Path, limit: int | None) -> None:
         super().__init__(str(path), limit)
         self._path = path
+        self._hidden = 0
         with self._opened() as container:
             stream = self._video_stream(container)
             first = next(self._decoded(container, stream), None)
@@ -84,7 +85,8 @@ class VideoSource(Source):
     def _decoded(self, container: Any, stream: Any) -> Iterator[Frame]:
         clock, mended = Clock(stream), 0
         try:
-            for frame in decode(container, stream, self.skipped, self._path.name):
+            packets = self._count_hidden(container.demux(stream))
+            for frame in decode(packets, self.skipped, self._path.name):
                 mended += frame.is_corrupt
                 time = clock.time_of(frame)
                 if time is None:
@@ -100,10 +102,18 @@ class VideoSource(Source):
             if mended:
                 self.notes.append(f"{mended} frames are damaged and were mended by the decoder")
 
+    def _count_hidden(self, packets: Iterator[Any]) -> Iterator[Any]:
+        """The packets; those of frames that an edit list hides, as of a trimmed video, count."""
+        self._hidden = 0
+        for packet in packets:
+            self._hidden += packet.is_discard
+            yield packet
+
     def _check_end(self, stream: Any, count: int, last: float) -> None:
         """Name the file in `skipped` if its end is missing."""
-        if stream.frames > count:
-            reason = f"holds {count} readable frames of {stream.frames} announced"
+        announced = stream.frames - self._hidden
+        if announced > count:
+            reason = f"holds {count} readable frames of {announced} announced"
         elif stream.duration is not None:
             end = ((stream.start_time or 0) + stream.duration) * float(stream.time_base)
             if end - last <= _TOLERATED_GAP + 1 / (nominal_rate(stream) or DEFAULT_RATE):
@@ -142,9 +152,8 @@ class Clock:
         return time
 
 
-def decode(container: Any, stream: Any, skipped: list[Skipped], name: str) -> Iterator[Any]:
+def decode(packets: Iterator[Any], skipped: list[Skipped], name: str) -> Iterator[Any]:
     """Decode packet by packet; what is damaged goes to `skipped` and decoding goes on."""
-    packets = container.demux(stream)
     while True:
         try:
             packet = next(packets, None)
