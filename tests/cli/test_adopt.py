@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import litescene
@@ -47,6 +48,22 @@ def test_a_wrong_number_of_classes_is_refused_and_nothing_is_written(
     said = ended.err.splitlines()[-1]  # after what the engine says about compiling
     assert "1×4×12×16" in said
     assert "1×19×h×w" in said
+    assert not (place / "ours.onnx").exists()
+
+
+def test_a_network_of_one_fixed_size_is_refused(call: Any, foreign: Path, place: Path) -> None:
+    """As most exports of other programs are; it would fail at the first frame of another aspect."""
+    (place / "names.txt").write_text("road\nsky\nred car\ntree\n")
+    model = onnx.load(foreign)
+    for dimension, value in zip(
+        model.graph.input[0].type.tensor_type.shape.dim, (1, 96, 128, 3), strict=True
+    ):
+        dimension.dim_value = value
+    onnx.save(model, foreign)
+    ended = adopt(call, foreign, "--task", "segmentation", "--labels", "names.txt")
+    assert ended.code == 2
+    said = ended.err.splitlines()[-1]
+    assert "does not take uint8 1×64×64×3 pictures; export it with free height and width" in said
     assert not (place / "ours.onnx").exists()
 
 

@@ -50,7 +50,8 @@ def command(
 ) -> None:
     """Write litescene's metadata onto an ONNX model that another program made.
 
-    The model is run once, and must give logits 1×C×h×w (segmentation) or one raw map per level
+    The model is run, at two sizes unless it classifies (export it with free height and width), and
+    must give logits 1×C×h×w (segmentation) or one raw map per level
     1×(a·(5+C))×h×w (detection, decoded as YOLOv5 does), or logits 1×C (classification).
     Normalisation belongs into its graph.
     """

@@ -13,8 +13,9 @@ from litescene.core.errors import BundleError, InputError
 from litescene.core.taxonomy import CAMVID, CITYSCAPES, COCO, STREET_OBJECTS, Taxonomy
 from litescene.media.atomic import write_atomic
 from litescene.media.class_files import parse_classes
+from litescene.media.fitting import SMALLEST
 from litescene.runtime.bundle import Bundle, write_metadata
-from litescene.runtime.engines import Outputs, create_engine
+from litescene.runtime.engines import Engine, Outputs, create_engine
 from litescene.runtime.selection import candidates
 
 TAXONOMIES = {t.name: t for t in (CAMVID, CITYSCAPES, COCO, STREET_OBJECTS)}
@@ -52,11 +53,12 @@ def read_anchors(path: Path) -> dict[str, Any]:
 
 
 def adopt(model: Path, contract: Contract, out: Path) -> Bundle:
-    """Write `model` with `contract` as its metadata to `out`, after running it once.
+    """Write `model` with `contract` as its metadata to `out`, after running it.
 
-    The model must take uint8 N×H×W×3 (RGB, normalisation inside the graph) and give the outputs
-    that `contract.finish` describes; otherwise a `BundleError` says what it gives, and nothing
-    is written. Networks that restore pictures are not adopted: an `InputError`.
+    The model must take uint8 N×H×W×3 (RGB, normalisation inside the graph), at more sizes than one
+    unless it classifies, and give the outputs that `contract.finish` describes; otherwise a
+    `BundleError` says what it gives, and nothing is written. Networks that restore pictures are
+    not adopted: an `InputError`.
     """
     if contract.task == "restoration":
         raise InputError("a network of another program that restores pictures cannot be adopted")
@@ -66,23 +68,38 @@ def adopt(model: Path, contract: Contract, out: Path) -> Bundle:
         raise BundleError(f"cannot read {model}: {error.strerror}") from error
     written = write_metadata(data, contract)
     bundle = Bundle.from_bytes(written, out.stem)
-    blank = np.zeros((1, *contract.size, 3), np.uint8)
-    # The exact engine: this is a check, not a measurement.
-    engine = create_engine(candidates()[0], bundle)
-    try:
-        outputs = engine.run(blank)
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise BundleError(
-            f"{model} does not take uint8 1×{contract.size[0]}×{contract.size[1]}×3 pictures: "
-            f"{reason}"
-        ) from error
-    _check_outputs(outputs, contract, model)
+    # Every engine: one of them may take what another refuses.
+    for engine in (create_engine(name, bundle) for name in candidates()):
+        _check_size(engine, contract.size, contract, model)
+        if contract.task != "classification":
+            _check_size(engine, _another_size(contract), contract, model)
     write_atomic(out, written)
     return bundle
 
 
-def _check_outputs(outputs: Outputs, contract: Contract, model: Path) -> None:
+def _another_size(contract: Contract) -> tuple[int, int]:
+    """A size that is not the trained one, about half of it."""
+    stride = contract.stride
+    least = -(-SMALLEST // stride) * stride
+    rows, columns = (max(side // 2 // stride * stride, least) for side in contract.size)
+    return (rows, columns) if (rows, columns) != contract.size else (rows + stride, columns)
+
+
+def _check_size(engine: Engine, size: tuple[int, int], contract: Contract, model: Path) -> None:
+    try:
+        outputs = engine.run(np.zeros((1, *size, 3), np.uint8))
+    except Exception as error:  # every engine has kinds of its own
+        reason = str(error).strip().splitlines()[-1]
+        advice = "" if size == contract.size else "; export it with free height and width"
+        raise BundleError(
+            f"{model} does not take uint8 1×{size[0]}×{size[1]}×3 pictures{advice}: {reason}"
+        ) from error
+    _check_outputs(outputs, size, contract, model)
+
+
+def _check_outputs(
+    outputs: Outputs, size: tuple[int, int], contract: Contract, model: Path
+) -> None:
     classes = len(contract.taxonomy)
     given = ", ".join("×".join(map(str, o.shape)) for o in outputs)
     if contract.task == "segmentation":
@@ -94,7 +111,7 @@ def _check_outputs(outputs: Outputs, contract: Contract, model: Path) -> None:
             return
         wanted = f"one output 1×{classes}"
     else:
-        height, width = contract.size
+        height, width = size
         shapes = [
             (1, len(anchors) * (5 + classes), height // stride, width // stride)
             for anchors, stride in zip(contract.anchors, contract.strides, strict=True)
