@@ -9,8 +9,9 @@ import PIL.Image
 import pytest
 
 from litescene.core import DataError
-from litescene.data import segmentation
-from litescene.data.segmentation import available_memory, open_segmentation
+from litescene.data import memory, segmentation
+from litescene.data.memory import available_memory
+from litescene.data.segmentation import open_segmentation
 
 
 @pytest.fixture
@@ -57,3 +58,38 @@ def test_available_memory_is_some_of_the_machines() -> None:
     free = available_memory()
     assert free is not None
     assert 2**20 < free < 2**46
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with 4 GiB available, and a program in the group /box/job."""
+    (tmp_path / "meminfo").write_text("MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n")
+    (tmp_path / "cgroup").write_text("1:cpu:/else\n0::/box/job\n")
+    monkeypatch.setattr(memory, "_SYSTEM", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "_OWN_GROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "groups")
+    return tmp_path
+
+
+def limit(group: Path, most: str, used: int, files: int = 0) -> None:
+    group.mkdir(parents=True, exist_ok=True)
+    (group / "memory.max").write_text(f"{most}\n")
+    (group / "memory.current").write_text(f"{used}\n")
+    (group / "memory.stat").write_text(f"anon 5\ninactive_file {files}\nactive_file 7\n")
+
+
+@pytest.mark.parametrize("place", ["box/job", "box", "."])
+def test_a_container_has_no_more_than_is_left_of_its_limit(place: str, system: Path) -> None:
+    assert available_memory() == 2**32
+    limit(system / "groups" / "box", "max", 2**20)
+    assert available_memory() == 2**32
+    limit(system / "groups" / place, str(2**31), used=2**30 + 2**20, files=2**20)
+    assert available_memory() == 2**30
+    limit(system / "groups" / place, str(2**20), used=2**21)
+    assert available_memory() == 0
+
+
+def test_a_system_that_tells_nobody_is_believed_to_have_enough(system: Path) -> None:
+    (system / "meminfo").unlink()
+    assert available_memory() is None
+    memory.require_reserve("after 3 pictures", "take fewer")

@@ -11,8 +11,7 @@ import pytest
 
 from litescene.core import DataError
 from litescene.core.errors import AbsentSplitError
-from litescene.data import check_data, open_restoration
-from litescene.data import restoration as reader
+from litescene.data import check_data, memory, open_restoration
 from litescene.data.restoration import as_sample, cut_sample
 from litescene.data.restoration_clips import View
 from litescene.media import VideoWriter
@@ -250,7 +249,7 @@ def test_held_windows_are_those_that_are_read_in_order(drive: Path) -> None:
 def test_frames_that_leave_too_little_memory_are_refused(
     drive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader, "available_memory", lambda: reader.RESERVE - 1)
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.RESERVE - 1)
     with pytest.raises(DataError, match=r"drive.mp4: after 0 frames .* take a smaller view"):
         open_restoration(f"video:{drive}", "train").held()
 

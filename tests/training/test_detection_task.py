@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from litescene.core import DataError, RecipeError
+from litescene.core import DataError, LitesceneError, RecipeError
+from litescene.data import memory
 from litescene.data.detection import open_detection
 from litescene.training import load_model
 from litescene.training.loop import Trainer
@@ -153,6 +154,23 @@ def test_a_split_without_an_object_is_refused_before_the_training(
     path.write_text(json.dumps({**plain, "annotations": entries if crowds else []}))
     count = len(plain["images"])
     said = rf"\[detection\]: coco:.*shapes, split {split}: none of {count} pictures has a box"
+    with pytest.raises(DataError, match=said):
+        make_task(shapes)
+
+
+def test_a_picture_of_val_that_cannot_be_read_is_said_before_the_training(shapes: Path) -> None:
+    plain = json.loads((shapes / "annotations/val.json").read_text())
+    picture = next(shapes.rglob(plain["images"][-1]["file_name"]))
+    picture.write_bytes(b"no picture")
+    with pytest.raises(LitesceneError, match=picture.name):
+        make_task(shapes)
+
+
+def test_pictures_that_leave_too_little_memory_are_refused(
+    shapes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_memory", lambda: memory.RESERVE - 1)
+    said = r"\[detection\].train: after 1 of 6 pictures .* bytes of memory are left, .*; take fewer"
     with pytest.raises(DataError, match=said):
         make_task(shapes)
 

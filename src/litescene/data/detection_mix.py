@@ -14,6 +14,7 @@ from litescene.core import DataError, SourceError, Taxonomy
 from litescene.data.box_transforms import limit_size
 from litescene.data.detection import DetectionData
 from litescene.data.detection_records import DetectionSample
+from litescene.data.memory import require_reserve
 from litescene.data.mosaic import MosaicOptions, Tile, TrainingPicture, blended, mosaic, single
 from litescene.media.pictures import read_picture
 
@@ -84,8 +85,14 @@ class DetectionMix:
         self.options = options or MosaicOptions()
         samples = [s for source in sources for s in source.samples]
         classes = len(self.taxonomy)
+        self.tiles: list[Tile] = []
         with ThreadPoolExecutor(2) as pool:
-            self.tiles = list(pool.map(lambda s: load_tile(s, classes, longest), samples))
+            for tile in pool.map(lambda s: load_tile(s, classes, longest), samples):
+                self.tiles.append(tile)
+                require_reserve(
+                    f"[detection].train: after {len(self.tiles)} of {len(samples)} pictures",
+                    "take fewer pictures, or smaller ones by the size of the stages",
+                )
         shares = [
             weight / len(source) * rarity_weights(source.samples)
             for source, weight in zip(sources, weights, strict=True)

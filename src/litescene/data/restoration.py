@@ -27,15 +27,13 @@ import numpy as np
 
 from litescene.core import DataError, Image
 from litescene.data.location import split_spec
+from litescene.data.memory import require_reserve
 from litescene.data.restoration_clips import Clip, Read, VideoClip, View, Window
 from litescene.data.restoration_layouts import READERS
-from litescene.data.segmentation import available_memory
 
 FORMATS = tuple(READERS)
 SPLITS = ("train", "val", "test")
 SMALLEST_SIDE = 64
-RESERVE = 1 << 29
-"""Bytes of memory that the frames of videos leave to everything else."""
 
 Sample = tuple[tuple[Image, ...], Image]
 """The pictures that a network gets, and the true one."""
@@ -114,13 +112,10 @@ def _in_memory(clip: VideoClip, limit: int | None) -> list[Image]:
     kept: list[Image] = []
     with closing(clip.frames()) as frames:
         for image in islice(frames, limit):
-            free = available_memory()
-            if free is not None and free < RESERVE:
-                raise DataError(
-                    f"{clip.path}: after {len(kept)} frames {free:,} bytes of memory are left, "
-                    f"less than {RESERVE:,}; take a smaller view (@nHD, @15fps) or fewer frames of "
-                    "each video"
-                )
+            require_reserve(
+                f"{clip.path}: after {len(kept)} frames",
+                "take a smaller view (@nHD, @15fps) or fewer frames of each video",
+            )
             kept.append(image)
     return kept
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from litescene.core import CAMVID, CITYSCAPES, IGNORE, DataError, Image, Taxonomy
 from litescene.core.errors import AbsentSplitError
 from litescene.data.location import split_spec
+from litescene.data.memory import available_memory
 from litescene.data.segmentation_masks import read_masks
 from litescene.data.segmentation_records import (
     SPLITS,
@@ -122,17 +123,6 @@ class SegmentationData:
                 f"memory, {free:,} are available; use fewer pictures, or smaller ones by "
                 "segmentation.size"
             )
-
-
-def available_memory() -> int | None:
-    """Bytes that a program can still take without swapping; None where the system tells nobody."""
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return None
-    kilobytes = (line.split()[1] for line in lines if line.startswith("MemAvailable:"))
-    found = next(kilobytes, None)
-    return None if found is None else int(found) * 1024
 
 
 def open_segmentation(spec: str, split: str, *, incomplete: bool = False) -> SegmentationData:

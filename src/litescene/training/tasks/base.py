@@ -124,6 +124,13 @@ def own_steps(steps: int, rank: int, world: int) -> range:
     return range(rank, steps // world * world, world)
 
 
+def read_through(read: Callable[[int], object], count: int) -> None:
+    """Read everything once; raises what a reading raises, before a training and not in it."""
+    with ThreadPoolExecutor(2) as pool:
+        for _ in pool.map(read, range(count)):
+            pass
+
+
 def build_network(recipe: Recipe, classes: int) -> nn.Module:
     """The recipe's network for so many classes, in channels-last memory.
 

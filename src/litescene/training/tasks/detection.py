@@ -46,6 +46,7 @@ from litescene.training.tasks.base import (
     made_ahead,
     optimizer_groups,
     own_steps,
+    read_through,
     report_title,
 )
 
@@ -157,6 +158,11 @@ def _require_objects(specs: Sequence[str], split: str, *data: DetectionData) -> 
         )
 
 
+def _require_readable(data: DetectionData) -> None:
+    """Read all pictures once: what is wrong with them is said now, not after the first epochs."""
+    read_through(lambda index: read_picture(data.samples[index].picture), len(data))
+
+
 def _warn_of_shared_pictures(train: Sequence[DetectionData], val: Sequence[DetectionData]) -> None:
     """Say so where pictures are validated on that are trained on as well."""
     learned = {sample.picture for data in train for sample in data.samples}
@@ -189,6 +195,7 @@ class DetectionTask:
         _require_objects([source.data for source in s.train], "train", *sources)
         for spec, data in zip(s.val, self.val, strict=True):
             _require_objects([spec], "val", data)
+            _require_readable(data)
         _warn_of_shared_pictures(sources, self.val)
         names = [data.samples[0].source for data in self.val]
         if len(set(names)) < len(names):

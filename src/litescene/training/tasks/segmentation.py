@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from litescene.training.tasks.base import (
     build_network,
     optimizer_groups,
     own_steps,
+    read_through,
     report_title,
     shuffled,
 )
@@ -86,8 +86,7 @@ class SegmentationTask:
             if self.settings.size is None:
                 _require_size(image, self.val, index)
 
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(read, range(len(self.val))))  # raises what a reading raised
+        read_through(read, len(self.val))
 
     @property
     def _size(self) -> tuple[int, int]:
