@@ -22,8 +22,8 @@ _OURS: set[Path] = set()
 def claimed(folder: Path) -> Iterator[bool]:
     """Whether `folder`, made if missing, is ours until the end of the block.
 
-    Another process may hold it; this one may claim it again. Windows has no such locks: there
-    nobody is refused. Raises `OutputError` where the folder cannot be written.
+    Another process may hold it; this one may claim it again. Where there are no such locks, on
+    Windows and some file systems, nobody is refused. Raises `OutputError` where the folder cannot be written.
     """
     place = folder.resolve()
     if place in _OURS or sys.platform == "win32":
@@ -55,14 +55,13 @@ def _locked(path: Path) -> IO[bytes] | None:
         file = path.open("ab")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _leads_to(path, file):
-                return file
         except BlockingIOError:
             file.close()
             return None
         except OSError:
-            file.close()
-            raise
+            return file  # without a lock, which this file system does not have
+        if _leads_to(path, file):
+            return file
         file.close()
 
 
