@@ -23,7 +23,8 @@ def claimed(folder: Path) -> Iterator[bool]:
     """Whether `folder`, made if missing, is ours until the end of the block.
 
     Another process may hold it; this one may claim it again. Where there are no such locks, on
-    Windows and some file systems, nobody is refused. Raises `OutputError` where the folder cannot be written.
+    Windows and some file systems, nobody is refused. Raises `OutputError` where the folder cannot
+    be written.
     """
     place = folder.resolve()
     if place in _OURS or sys.platform == "win32":
