@@ -93,6 +93,33 @@ def _flipped(content: bytes, share: float) -> bytes:
     return content[:at] + bytes(255 - byte for byte in content[at : at + 64]) + content[at + 64 :]
 
 
+FORK = """
+import os, signal, sys
+import numpy as np
+from litescene.runtime.bundle import Bundle
+from litescene.runtime.engines import create_engine
+engine = create_engine(sys.argv[2], Bundle.from_bytes(open(sys.argv[1], "rb").read(), "tiny"), 2)
+batch = np.full((1, 64, 96, 3), 77, np.uint8)
+before = engine.run(batch)[0].copy()
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+signal.alarm(30)
+same = np.array_equal(engine.run(batch)[0], before) and np.array_equal(engine.run(batch)[0], before)
+os._exit(0 if same else 3)  # as multiprocessing ends its children
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("name", ["openvino-f32", "onnxruntime"])
+def test_a_network_goes_on_in_a_forked_process(
+    name: str, segmentation_bytes: bytes, tmp_path: Path
+) -> None:
+    available(name)
+    (tmp_path / "tiny.onnx").write_bytes(segmentation_bytes)
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(tmp_path / "tiny.onnx"), name]
+    assert subprocess.run(command, timeout=120, check=False).returncode == 0
+
+
 def test_no_thread_of_openvino_outlives_the_program(
     segmentation_bytes: bytes, tmp_path: Path
 ) -> None:
