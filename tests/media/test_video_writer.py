@@ -69,6 +69,16 @@ def test_the_file_is_h264_with_its_index_in_front_and_nothing_left_over(tmp_path
         assert frame.color_range == 1
 
 
+def test_a_gap_longer_than_the_container_knows_is_cut_short(tmp_path: Path) -> None:
+    hour = 3600.0
+    with VideoWriter(tmp_path / "v.mp4", 64, 48) as video:
+        for time in (5.0, 5.0 + 6 * hour, 5.0 + 40 * hour, 6.0 + 40 * hour):
+            video.write(np.zeros((48, 64, 3), np.uint8), time)
+    with open_source(tmp_path / "v.mp4") as source:
+        times = [frame.time for frame in source]
+    assert times == pytest.approx([0, 6 * hour, 12 * hour, 12 * hour + 1], abs=1e-4)
+
+
 def test_opencv_reads_it_too(tmp_path: Path) -> None:
     image = moving(1)[0]
     with VideoWriter(tmp_path / "v.mp4", 160, 120) as video:

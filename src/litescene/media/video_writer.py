@@ -30,6 +30,8 @@ _ENCODER = {
 _SECONDS_BETWEEN_KEYFRAMES = 2
 _HIGHEST_RATE = 1000
 """That is announced; the pictures' times are their own."""
+_LONGEST_GAP = round(6 * 3600 / _TIME_BASE)
+"""Ticks between two frames: MP4 has 31 bits for them, which are 6.6 hours."""
 
 _RESERVE = 4 << 20
 _RESERVE_PER_FRAME = 64
@@ -40,7 +42,8 @@ class VideoWriter:
     """Writes RGB pictures with their times to an MP4 file (H.264, yuv420p, BT.601).
 
     `rate` is the nominal rate a second; every frame is shown at its own time, counted from the
-    first one's (in steps of 1/90000 s). Odd sizes are padded by one repeated column or row.
+    first one's (in steps of 1/90000 s); a gap of more than six hours becomes one of six hours.
+    Odd sizes are padded by one repeated column or row.
 
     The file grows under the name `NAME.part` and is finished and renamed by `close`, which
     leaving the `with` block calls too, after an exception or Ctrl-C as well: the frames written
@@ -152,6 +155,9 @@ class VideoWriter:
                 f"time {time:.6f} s is not after {self._begin + self._last_tick * _TIME_BASE:.6f} "
                 "s, the time of the picture before"
             )
+        if tick - self._last_tick > _LONGEST_GAP:
+            self._begin = time - float((self._last_tick + _LONGEST_GAP) * _TIME_BASE)
+            return self._last_tick + _LONGEST_GAP
         return tick
 
     def _i420(self, image: Image) -> Image:
