@@ -295,6 +295,30 @@ def test_thresholds_and_suppression_are_the_users(
     assert "--score" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("verb", "name"),
+    [("segment", "labels.png"), ("detect", "detections.jsonl"), ("detect", "detections_mot.txt")],
+)
+def test_a_file_beside_a_picture_that_no_job_wrote_stays(
+    verb: str,
+    name: str,
+    call: Any,
+    segmenter_file: Path,
+    detector_file: Path,
+    place: Path,
+) -> None:
+    PIL.Image.new("RGB", (128, 96), (90, 90, 90)).save(place / "one.png")
+    model = ("--model", segmenter_file if verb == "segment" else detector_file)
+    (place / f"one_{name}").write_text("hours of work")
+    ended = call(verb, "one.png", *model)
+    assert (ended.code, ended.err.count("\n")) == (2, 1), ended.err
+    assert f"one_{name} is there, and no {verb} wrote it; choose another folder" in ended.err
+    assert (place / f"one_{name}").read_text() == "hours of work"
+    (place / f"one_{name}").unlink()
+    for _ in range(2):  # its own may be replaced
+        assert call(verb, "one.png", *model).code == 0
+
+
 def test_detect_of_one_picture_names_its_files_after_it(
     call: Any, picture: Path, detector_file: Path, place: Path
 ) -> None:

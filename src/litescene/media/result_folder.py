@@ -109,6 +109,20 @@ def prepared_folder(out: Path, files: ResultFiles, source: Path | None = None) -
         yield
 
 
+def require_no_other_files(out: Path, picture: str, files: ResultFiles) -> None:
+    """Refuse to replace files in `out` that are called like results for a single picture's stem.
+
+    Those of an earlier time have the overlay beside them; `OutputError` without it.
+    """
+    names = ["labels.png"] if files.labels else [*LINES[files.job], *files.fixed]
+    there = [path for name in names if (path := out / f"{picture}_{name}").exists()]
+    if there and not (out / f"{picture}_overlay.png").exists():
+        raise OutputError(
+            f"{there[0]} is there, and no {files.job} wrote it; choose another folder for the "
+            "results"
+        )
+
+
 def _clear(out: Path, files: ResultFiles) -> None:
     try:
         (out / LABELS if files.labels else out).mkdir(parents=True, exist_ok=True)

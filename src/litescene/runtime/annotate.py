@@ -21,7 +21,7 @@ import litescene
 from litescene.core import Detections, Frame
 from litescene.media.atomic import write_atomic
 from litescene.media.pictures import PICTURE_SUFFIXES
-from litescene.media.result_folder import default_folder
+from litescene.media.result_folder import default_folder, require_no_other_files
 from litescene.media.sources import DEFAULT_RATE, Source, open_source
 from litescene.runtime.catalog import DEFAULT_DETECTOR, DEFAULT_SEGMENTER
 from litescene.runtime.detection import Detector, stated_score
@@ -199,7 +199,9 @@ def _annotate(
         source = stack.enter_context(open_source(job.source, limit=job.limit, any_size=any_size))
         signals = stack.enter_context(StopSignals())
         size, rate = (source.width, source.height), source.rate or DEFAULT_RATE
-        if not single:
+        if single:
+            require_no_other_files(folder, single, kind.kept)
+        else:
             stack.enter_context(kind.prepared(folder, Path(job.source)))
         records = stack.enter_context(kind(folder, single, **options))
         overlay = stack.enter_context(Overlay(folder, single, size, rate))
