@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from litescene.core import DataError, RecipeError
+from litescene.core import DataError, LitesceneError, RecipeError
 from litescene.data import open_restoration
 from litescene.data.restoration_crops import CropOptions, random_crop
 from litescene.metrics import psnr, ssim
@@ -192,6 +193,15 @@ def test_pictures_smaller_than_the_crops_are_named(frames: Path) -> None:
         task_of(frames, crop=140)
     with pytest.raises(DataError, match=r"val has pictures of 80×72; .* from 128×128 on"):
         task_of(frames, data=f"video:{frames}@80x72", crop=64)
+
+
+def test_a_picture_of_val_that_cannot_be_read_is_said_before_the_training(
+    frames: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(frames, tmp_path / "frames")
+    (tmp_path / "frames" / "14.png").write_bytes(b"no picture")
+    with pytest.raises(LitesceneError, match=r"14\.png"):
+        task_of(tmp_path / "frames")
 
 
 def state_of(folder: Path, name: str) -> dict[str, Tensor]:

@@ -96,7 +96,8 @@ class RestorationTask:
         self.windows = self.train.held(s.frames or None)
         self.options = CropOptions(s.crop, self.factor, s.flip, s.upside_down, s.reverse)
         self._crop(0, 0)  # what does not fit is said now, not after the first epochs
-        next(self.val.samples(self.factor))
+        for _ in self.val.samples(self.factor, s.val_every):
+            pass
 
     def build_model(self) -> nn.Module:
         """The recipe's network."""
