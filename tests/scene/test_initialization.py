@@ -99,6 +99,15 @@ def test_a_camera_that_turns_on_the_spot_gives_no_start():
     assert two_view_start(*rays, FOCAL, SETTINGS) is None
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+@pytest.mark.parametrize("turn", [[0.01, 0.08, 0.0], [0.0, 0.0, 0.2], [-0.1, 0.02, 0.05]])
+def test_neither_does_one_that_turns_above_a_plane(turn: list[float], noise: float):
+    points = ground_below(45)
+    a, b = views(points, moved(turn, [0, 0, 0]), noise)
+    half = views(points, moved([0.5 * w for w in turn], [0, 0, 0]), noise)[1]
+    assert two_view_start(a, b, FOCAL, SETTINGS, between=lambda: half) is None
+
+
 def test_a_camera_that_stands_still_gives_no_start():
     rays = views(cloud(), np.eye(4))
     assert two_view_start(*rays, FOCAL, SETTINGS) is None
