@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import http.server
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import av
@@ -55,6 +57,43 @@ def test_a_file_of_a_web_server_waits_until_it_is_asked(make_video: MakeVideo, s
     with open_source(f"{serve}/drive.mp4") as source:
         assert (source.live, source.frame_count) == (False, 20)
         assert [f.time for f in source] == pytest.approx([0.04 * i for i in range(20)])
+
+
+def test_a_connection_that_breaks_in_a_file_is_made_anew(
+    make_video: MakeVideo, tmp_path: Path
+) -> None:
+    """As a server closes one that waited for long."""
+    whole = make_video("drive.mp4", [40 * i for i in range(50)], noise=True).read_bytes()
+    begun: list[int] = []
+
+    class Breaking(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = re.match(r"bytes=(\d+)-", self.headers.get("Range") or "bytes=0-")
+            assert said is not None
+            first = int(said[1])
+            begun.append(first)
+            self.send_response(206)
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Range", f"bytes {first}-{len(whole) - 1}/{len(whole)}")
+            self.send_header("Content-Length", str(len(whole) - first))
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(whole[first : first + len(whole) // 2])
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with open_source(f"http://127.0.0.1:{server.server_port}/drive.mp4") as source:
+                assert len(list(source)) == 50
+                assert source.skipped == []
+        finally:
+            server.shutdown()
+            thread.join()
+    assert len(begun) > 1
 
 
 def test_a_stream_that_ends_goes_on_where_it_was(make_video: MakeVideo, serve: str) -> None:

@@ -22,6 +22,12 @@ from litescene.media.video_source import (
 )
 
 _OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
+_OPTIONS = {
+    # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
+    "rtsp": {"rtsp_transport": "tcp"},
+    # Servers close connections on which nothing was asked for long.
+    "http": {"reconnect": "1", "reconnect_delay_max": "4"},
+}
 
 
 class StreamSource(Source):
@@ -35,8 +41,7 @@ class StreamSource(Source):
     def __init__(self, url: str, limit: int | None) -> None:
         super().__init__(without_password(url), limit)
         self._reading = threading.Lock()
-        # Over TCP: lost UDP packets smear pictures, and a smeared picture is a wrong picture.
-        options = {"rtsp_transport": "tcp"} if url.lower().startswith("rtsp") else {}
+        options = next((o for kind, o in _OPTIONS.items() if url.lower().startswith(kind)), {})
         asked = time.monotonic()
         try:
             self._container = av.open(url, options=options, timeout=(_OPEN_SECONDS, _READ_SECONDS))
