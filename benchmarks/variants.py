@@ -17,10 +17,10 @@ from typing import Any
 from litescene.cli.train import follow
 from litescene.core import DivergedError, RecipeError
 from litescene.media import write_atomic
+from litescene.media.claim import claimed
 from litescene.training import Recipe, RunFolder
 from litescene.training.comparison import is_finished, result_of, train_or_resume
 from litescene.training.data_specs import without_data_folders
-from litescene.training.run_folder import claimed
 
 PER_RUN = (
     *("seed", "mean_iou", "accuracy", "iou", "mean_iou_by_epoch"),
@@ -68,7 +68,7 @@ def train(
     """
     failures: dict[str, str] = {}
     for _, _, wanted, folder in _runs(variants, seeds, out):
-        with claimed(folder) as ours:
+        with claimed(folder.path) as ours:
             if not ours or is_finished(folder):
                 continue
             try:

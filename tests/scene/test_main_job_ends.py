@@ -50,6 +50,7 @@ def start(segmenter_file: Path) -> Iterator[Start]:
         ]
 
         def limit() -> None:
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which a test under nohup would ignore
             if largest_file:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
