@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,24 @@ def test_a_home_folder_that_is_there_comes_first(
     monkeypatch.setenv("LITESCENE_CACHE", "mine")
     assert cache_folder() == Path("mine")
     assert list(place.iterdir()) == []
+
+
+def test_a_home_folder_that_may_not_even_be_looked_into_is_none(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As root's is to the user of a container that was given it as home."""
+    closed, look, may = str(place / "root"), os.stat, os.access
+    (place / "root").mkdir()
+    monkeypatch.setenv("HOME", closed)
+
+    def stat_of(path: str | Path, **options: Any) -> os.stat_result:
+        if str(path).startswith(f"{closed}/"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path, **options)
+
+    monkeypatch.setattr(os, "stat", stat_of)
+    monkeypatch.setattr(os, "access", lambda p, mode: str(p) != closed and may(p, mode))
+    assert cache_folder() == place / f"litescene-{os.getuid()}"
 
 
 def test_a_user_whom_the_system_does_not_know_has_one(

@@ -24,13 +24,13 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     folder = Path(base, "litescene")
-    return folder if folder.is_absolute() and _writable(folder) else _temporary()
+    return folder if folder.is_absolute() and can_be_written(folder) else _temporary()
 
 
-def _writable(folder: Path) -> bool:
+def can_be_written(folder: Path) -> bool:
     """Whether the folder, or the nearest one above it that is there, can be written."""
-    there = next((p for p in (folder, *folder.parents) if p.exists()), None)
-    return there is not None and os.access(there, os.W_OK | os.X_OK)
+    there = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _temporary() -> Path:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from litescene.core.cache import cache_folder
+from litescene.core.cache import cache_folder, can_be_written
 from litescene.core.errors import BundleError
 from litescene.core.provenance import installed_versions, processor
 from litescene.runtime.catalog import WEIGHTS, ShippedBundle, shipped
@@ -134,8 +134,7 @@ def _bundle(entry: ShippedBundle) -> Check:
 
 def _cache() -> Check:
     folder = cache_folder()
-    existing = next(p for p in (folder, *folder.absolute().parents) if os.path.exists(p))
-    if existing.is_dir() and os.access(existing, os.W_OK):
+    if can_be_written(folder):
         return Check("cache", "ok", f"{folder} can be written")
     return Check(
         "cache", "note", f"{folder} cannot be written; every start compiles (set LITESCENE_CACHE)"

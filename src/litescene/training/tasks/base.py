@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
@@ -127,8 +128,7 @@ def own_steps(steps: int, rank: int, world: int) -> range:
 def read_through(read: Callable[[int], object], count: int) -> None:
     """Read everything once; raises what a reading raises, before a training and not in it."""
     with ThreadPoolExecutor(2) as pool:
-        for _ in pool.map(read, range(count)):
-            pass
+        deque(pool.map(read, range(count)), maxlen=0)  # nothing is kept
 
 
 def build_network(recipe: Recipe, classes: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -95,9 +96,9 @@ class RestorationTask:
         )
         self.windows = self.train.held(s.frames or None)
         self.options = CropOptions(s.crop, self.factor, s.flip, s.upside_down, s.reverse)
-        self._crop(0, 0)  # what does not fit is said now, not after the first epochs
-        for _ in self.val.samples(self.factor, s.val_every):
-            pass
+        # What does not fit or cannot be read is said now, not after the first epochs.
+        self._crop(0, 0)
+        deque(self.val.samples(self.factor, s.val_every), maxlen=0)
 
     def build_model(self) -> nn.Module:
         """The recipe's network."""
