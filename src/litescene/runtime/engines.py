@@ -160,19 +160,15 @@ class OpenVinoEngine:
     order than they came, as in a caller's thread they may, a stack that is gone stays in use,
     and the next Ctrl-C ends the program with a segmentation fault.
 
-    A forked process has no such thread; there the engine begins anew.
+    A forked process has no such thread, nor OpenVINO's own ones; there `run` is an `InputError`.
     """
 
     def __init__(self, bundle: Bundle, threads: int, precision: str, *, store: bool = True) -> None:
         if precision == "bf16":
             _need_bf16()
         self.name = f"openvino-{precision}"
-        self._made_of = (bundle, threads, precision, store)
-        self._begin()
-
-    def _begin(self) -> None:
         self._process = os.getpid()
-        self._networks = _Networks(*self._made_of)
+        self._networks = _Networks(bundle, threads, precision, store)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         thread = Thread(
             target=_serve, args=(self._networks, self._jobs), name="litescene-openvino", daemon=True
@@ -185,8 +181,10 @@ class OpenVinoEngine:
     def run(self, batch: Batch) -> Outputs:
         """Outputs for N×H×W×3 uint8 RGB; valid until the next call."""
         if self._process != os.getpid():
-            _inherited.append(self._networks)
-            self._begin()
+            raise InputError(
+                "this network was loaded before the process was forked, and OpenVINO's threads are "
+                "not in it; start processes with multiprocessing's 'spawn'"
+            )
         answer: _Answer = SimpleQueue()
         self._jobs.put((batch, answer))
         outputs = answer.get()
@@ -195,8 +193,6 @@ class OpenVinoEngine:
         return outputs
 
 
-_inherited: list[_Networks] = []
-"""Of the process that this one was forked from: to free them would wait for threads of theirs."""
 _Answer = SimpleQueue[Outputs | Exception]
 _Job = tuple[Batch, _Answer]
 _serving: weakref.WeakKeyDictionary[Thread, SimpleQueue[_Job | None]] = weakref.WeakKeyDictionary()
