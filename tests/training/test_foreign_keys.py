@@ -253,6 +253,9 @@ def test_there_are_as_many_weights_as_in_the_published_files(name: str, classes:
     [
         ("espnet", {"skip": "mix"}),
         ("pp_liteseg_t", {"attention": "channel", "training_heads": False}),
+        ("pp_liteseg_t", {"attention": "channel_mean"}),
+        ("pp_liteseg_t", {"attention": "spatial_mean"}),
+        ("pp_liteseg_t", {"attention": "sum"}),
         ("bisenet_x39", {"training_heads": False}),
         ("stdc1_seg", {"training_heads": False}),
         ("shelfnet18", {"training_heads": False}),

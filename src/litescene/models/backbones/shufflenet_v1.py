@@ -38,10 +38,6 @@ class StridedMean(nn.AvgPool2d):
         return F.avg_pool2d(pad_as_tensorflow(x), 3, 2) / inside
 
 
-def _mean3(stride: int) -> nn.AvgPool2d:
-    return nn.AvgPool2d(3, 1, 1, count_include_pad=False) if stride == 1 else StridedMean()
-
-
 def _grouped(
     in_channels: int, out_channels: int, activation: Activation | None = relu
 ) -> nn.Sequential:
@@ -65,7 +61,7 @@ class Unit(nn.Module):
 
 
 class DownUnit(nn.Module):
-    """The unit that widens: concatenates the averaged input where the other adds it.
+    """The unit that widens: concatenates its input, averaged if it has a stride, to the result.
 
     `grouped` says whether the first 1×1 convolution is, followed by a shuffle.
     """
@@ -75,7 +71,7 @@ class DownUnit(nn.Module):
     ) -> None:
         super().__init__()
         self.grouped = grouped
-        self.pool = _mean3(stride)
+        self.pool = nn.Identity() if stride == 1 else StridedMean()
         added = out_channels - in_channels
         middle = added // 4
         self.squeeze = (

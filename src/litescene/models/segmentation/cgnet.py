@@ -5,8 +5,8 @@ Transactions on Image Processing 2020, arXiv 1811.08201. Official code: CGNet (M
 facts; no code was taken.
 
 Differences: none that matter. Average pools of the picture count the padded border; batch norms
-have eps 1e-3; the official input is BGR with the mean subtracted, not divided by 255. The official
-dropout before the head is off by default and left out.
+have eps 1e-3; the official input is RGB (its code calls it BGR) minus the mean of BGR, not divided
+by 255. The official dropout before the head is off by default and left out.
 
     stage    stride   channels        content
     stage1   2        32, mixed 35    three 3×3, the first with stride; and the picture at 1/2

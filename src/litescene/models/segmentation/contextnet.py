@@ -9,7 +9,8 @@ fusion has a depthwise convolution of dilation 4 (port: 1) and its classifier is
 (port: two separable convolutions before it); the paper states 0.85 M parameters, the port has
 0.876 M at 11 classes. The port keeps the first 1×1 of the inverted residual without expansion, and
 the counts are with it. We take the port's reading, since only that one can be held against an
-implementation. All resizing aligns the corners, as in Fast-SCNN by the same authors.
+implementation. All resizing aligns the corners, as in Fast-SCNN by the same authors. Of the
+paper's networks this is cn14, with the context at a quarter; cn12 and cn124 are not here.
 
     stage     stride   channels   content
     detail    2        32         conv 3×3 s2 without padding

@@ -7,9 +7,10 @@ facts; no code was taken.
 Differences: the published half-width network is built as the prototxt has it. Its pooling windows
 are fixed for one size of the picture; ours adapt to the map. Its interpolation lays corner on
 corner and fits sides of 32k + 1 only; at other sizes the doubled map, after its convolution, is
-resized to the one that it meets. (The reference count for 361×481, which is no such size, has the
-doubled 45 rows beside 46, and so have we.) The network before its pruning, `icnet_full`, is our
-reading: every convolution but the classifiers twice as wide. So is the eps of batch norms, 1e-5.
+resized to the one that it meets. (The reference count, computed from the prototxt and not on a
+running network, has for 361×481, which is no such size, the doubled 45 rows beside 46, and so have
+we.) The network before its pruning, `icnet_full`, is our reading: every convolution but the
+classifiers twice as wide. So is the eps of batch norms, 1e-5.
 
     stage     stride   channels   content
     middle    8        64         half picture: 3×3 s2, 3×3, 3×3, max pool 3×3 s2

@@ -25,6 +25,7 @@ Readings, where the facts leave a choice:
   ReLU follows its 3×3 convolutions. The transcription runs conv1_1 twice, once for the skip, and
   so counts 1728 multiply-accumulates per pixel more than we need.
 - LinkNet has batch norm and ReLU after each convolution but the last, as in its own paper.
+- Where ShuffleNet is dilated, units that widen pass their input on without averaging it.
 - ResNet's convolutions have a bias under the U-Net and none under SkipNet: so say the counts. It
   pads strided layers on both sides, where TensorFlow pads below and right, and so do LinkNet's
   transposed 3×3.
@@ -35,7 +36,16 @@ Readings, where the facts leave a choice:
   does not divide are padded, because x8 would be short of them.
 - A batch norm's momentum is the official 0.99, in PyTorch's terms 0.01.
 - Official input: BGR minus a mean, divided by 255. Ours is that of all networks here.
-- `dilation_resnet18` and ResNet-34 are free combinations of ours, without published figures.
+- `dilation_resnet18` and ResNet-34 are combinations without published figures. The official code
+  has a dilated ResNet-18 of its own whose 3×3 convolutions are not dilated; ours are.
+- Of the two dilation front ends we build the first; the second learns at stride 8, from labels made
+  smaller.
+
+The counts of SkipNet on MobileNet and ShuffleNet agree with the published GFLOPs; nothing confirms
+the others. The official code changed over the years, and states of it differ from what is here: no
+biases in LinkNet; MobileNet's U-Net on the last map but one; no ReLU after the 3×3 convolutions of
+VGG's U-Net; ReLU, not ReLU6, in the dilated MobileNet; ResNet's batch norms with eps 1e-5 and a
+momentum of 0.1.
 """
 
 from __future__ import annotations

@@ -37,10 +37,18 @@ _PADDLE_HEAD = {**within("conv", "0", _PADDLE), "conv_out": "1"}
 
 
 def _pp_liteseg_options(weights: Weights) -> dict[str, Any]:
-    mixed = weights.get("ppseg_head.arm_list.0.conv_xy_atten.0._conv.weight")
-    spatial = mixed is None or mixed.shape[1] == 4
+    arm = "ppseg_head.arm_list.0"
+    mixed = weights.get(f"{arm}.conv_xy_atten.0._conv.weight")
+    out = weights.get(f"{arm}.conv_out._conv.weight")
+    attention = "sum"
+    if mixed is not None and out is not None:
+        # the attention sees the means of two maps, or their means and maxima: of one channel each
+        # over the channels, of as many as `out` reads over the pixels
+        seen, channels = mixed.shape[1], out.shape[1]
+        kinds = {2: "spatial_mean", 4: "spatial", 2 * channels: "channel_mean"}
+        attention = kinds.get(seen, "channel")
     return {
-        "attention": "spatial" if spatial else "channel",
+        "attention": attention,
         "training_heads": "seg_heads.1.conv_out.weight" in weights,
     }
 

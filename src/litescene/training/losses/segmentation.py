@@ -22,7 +22,7 @@ def ohem_cross_entropy(
 ) -> Tensor:
     """Online hard example mining: the mean cross-entropy of the hard pixels.
 
-    A pixel is kept when the probability of its true class is below max(`threshold`, the
+    A pixel is kept when the probability of its true class is at most max(`threshold`, the
     `min_kept`-th smallest such probability), and where there are no more than `min_kept` pixels.
     PaddleSeg's form (PP-LiteSeg, section 4.1). Never empty: without a labelled pixel the loss is 0.
     """
