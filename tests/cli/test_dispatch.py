@@ -80,6 +80,16 @@ def test_our_errors_are_one_line_with_their_own_code(
     assert (ended.code, ended.err) == (code, "litescene: a b\n")
 
 
+def test_what_a_terminal_would_obey_is_shown_instead(
+    call: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise BundleError("no place for \x1b]0;title\x07 of 漢字")
+
+    with_command(monkeypatch, fail)
+    assert call("doctor").err == "litescene: no place for \\x1b]0;title\\x07 of 漢字\n"
+
+
 def test_an_unexpected_error_is_one_line_and_debug_shows_where(
     call: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,9 +103,24 @@ def test_a_begun_run_of_other_settings_is_not_gone_on_with(
     begun.parent.mkdir(parents=True)
     other = load_recipe(str(recipe), ["epochs=9", "model.name=fast_scnn", "optimizer.lr=7"])
     begun.write_text(with_absolute_data(other).model_dump_json())
+    begun.with_name("resume.safetensors").write_bytes(b"an epoch")
     done = call(*ALL, recipe, "--models", "fast_scnn")
     assert done.code == 2
     assert "runs/tiny/fast_scnn was begun with epochs 9, optimizer.lr 7.0, which" in done.err
+
+
+@pytest.mark.slow
+def test_what_one_network_cannot_do_does_not_keep_another_from_it(
+    call: Any, short: Path, place: Path
+) -> None:
+    two = ("--models", "bisenet_x39", "--models", "erfnet_encoder")
+    done = call(*ALL, short, *two, "--set", "batch_size=1")
+    assert done.code != 0
+    assert "batch_size = 1 is too small" in done.out
+    assert result(place, "erfnet_encoder")["epochs"] == 1
+    again = call(*ALL, short, "--models", "bisenet_x39")  # no epoch was finished: it begins anew
+    assert again.code == 0, again.err
+    assert result(place, "bisenet_x39")["epochs"] == 1
 
 
 @pytest.mark.parametrize(
@@ -116,6 +131,7 @@ def test_a_begun_run_of_other_settings_is_not_gone_on_with(
         (("--models", "enet", "--gmacs", "500:"), "no network fits"),
         (("--models", "fast_scn"), "fast_scnn"),
         (("--resume", "runs/x"), "leave out --resume"),
+        (("--set", "model.name=enet"), "choose some with --models"),
     ],
 )
 def test_a_wrong_choice_is_one_line(

@@ -39,6 +39,18 @@ def test_a_link_stays_one_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="there is no /dev/fd")
+def test_an_output_that_has_no_name_but_its_number_is_written_to() -> None:
+    """As /dev/stdout is when it is a pipe, and what a shell writes for >(...)."""
+    reader, writer = os.pipe()
+    path = Path(f"/dev/fd/{writer}")
+    require_writable(path)
+    write_atomic(path, "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    os.close(writer)
+
+
 def test_a_failed_write_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "poses.txt"
     write_atomic(path, b"old")

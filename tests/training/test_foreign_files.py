@@ -104,6 +104,10 @@ def test_weights_are_found_in_the_file_and_lose_the_prefix_of_several_devices(
     assert set(read_weights(file)) == set(weights)
     torch.save(wrapped, file)
     assert set(read_weights(file)) == set(weights)
+    torch.save({f"module.module.{name}": value for name, value in weights.items()}, file)
+    assert set(read_weights(file)) == set(weights)
+    torch.save({"module.": torch.ones(1), "module.module.a": torch.ones(1)}, file)
+    assert set(read_weights(file)) == {"", "module.a"}
     torch.save({"epoch": 3}, file)
     with pytest.raises(CheckpointError, match="holds no dictionary of weights, but epoch"):
         read_weights(file)
@@ -242,6 +246,9 @@ PROGRAMS = {
     ),
     "a deep list as a type": (
         b"\x80\x02cnumpy\ndtype\n" + b"]" * 100_000 + b"a" * 99_999 + b"\x85R.", "do not fit",
+    ),
+    "a type whose words have no end": (
+        b"\x80\x02cnumpy\ndtype\nK\x01" + b"q\x00h\x00\x86" * 60 + b"\x85R.", "do not fit",
     ),
 }  # fmt: skip
 

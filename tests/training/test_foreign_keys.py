@@ -316,7 +316,18 @@ def test_unused_parts_of_official_networks_are_left_out() -> None:
     for name, keys in spare.items():
         theirs, _ = official(name, num_classes=20)
         counters = {"x.y.num_batches_tracked": torch.tensor(7)}
-        load_official(name, theirs | counters | {key: torch.ones(1) for key in keys})
+        alone = load_official(name, theirs)[0].state_dict()
+        spared = theirs | counters | {key: torch.ones(1) for key in keys}
+        found = load_official(name, spared)[0].state_dict()
+        assert all(torch.equal(found[key], value) for key, value in alone.items())
+
+
+def test_a_scale_of_the_wrong_shape_is_refused_before_it_is_computed_with() -> None:
+    theirs, _ = official("stdc1_seg", num_classes=19)
+    scale = next(k for k in theirs if k.endswith(".bn.weight"))
+    theirs[scale] = torch.ones(1).expand(1 << 44)  # a copy of which no memory could hold
+    with pytest.raises(CheckpointError, match=r"is \(17592186044416,\), expected"):
+        load_official("stdc1_seg", theirs)
 
 
 def test_weights_without_a_place_and_places_without_a_weight_are_named() -> None:

@@ -180,6 +180,20 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(camvid: Path, tmp_path: Path
         load_model(path)
 
 
+def test_what_is_no_state_of_this_run_is_not_resumed(camvid: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    Trainer(recipe_from_dict(plain_recipe(camvid, epochs=1), "test"), out).start()
+    state = load_checkpoint(out / "resume.safetensors")
+    spoilt = {key: value for key, value in state.tensors.items() if key != "model.head8.1.weight"}
+    for tensors, card, said in (
+        (load_checkpoint(out / "best.safetensors").tensors, {}, "not the state of a run"),
+        (spoilt, state.card, r"resume\.safetensors does not fit the network: missing head8"),
+    ):
+        save_checkpoint(out / "resume.safetensors", tensors, card)
+        with pytest.raises(CheckpointError, match=said):
+            Trainer(recipe_from_dict(plain_recipe(camvid, epochs=2), "test"), out).resume()
+
+
 def test_a_recipe_survives_the_round_trip(camvid: Path) -> None:
     recipe = recipe_from_dict(plain_recipe(camvid), "test")
     assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe

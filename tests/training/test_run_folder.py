@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shlex
 import subprocess
 import sys
@@ -54,12 +55,40 @@ def test_pictures_of_which_a_kill_left_parts_are_not_there(tmp_path: Path) -> No
     folder = RunFolder(tmp_path)
     folder.begin(tiny_recipe())
     folder.pictures.mkdir()
-    (folder.pictures / ".confusion.png.part").write_bytes(b"half")
+    (folder.pictures / ".confusion.png.12-34.part").write_bytes(b"half")
     assert not folder.has_pictures
     folder.clear_leftovers()
     assert list(folder.pictures.iterdir()) == []
     folder.save_pictures({"confusion.png": b"whole"})
     assert folder.has_pictures
+
+
+def test_pictures_of_older_weights_are_not_those_of_the_run(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.save_pictures({"confusion.png": b"of the run before"})
+    os.utime(folder.pictures / "confusion.png", ns=(1, 1))
+    (tmp_path / "best.safetensors").write_bytes(b"an epoch")
+    assert not folder.has_pictures
+
+
+def test_files_of_others_and_of_runs_below_are_left_alone(tmp_path: Path) -> None:
+    others = [tmp_path / ".film.mkv.part", tmp_path / "a/.resume.safetensors.7-8.part"]
+    ours = tmp_path / ".last.json.7-8.part"
+    for path in (*others, ours):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    RunFolder(tmp_path).begin(tiny_recipe())
+    assert [path.exists() for path in (*others, ours)] == [True, True, False]
+
+
+def test_curves_of_a_run_whose_weights_are_gone_go_with_them(tmp_path: Path) -> None:
+    curves = tmp_path / "events.out.tfevents.1.host"
+    curves.write_bytes(b"of something else")
+    folder = RunFolder(tmp_path)
+    folder.begin(tiny_recipe())
+    assert curves.exists()
+    folder.begin(tiny_recipe())
+    assert not curves.exists()
 
 
 @pytest.mark.parametrize(

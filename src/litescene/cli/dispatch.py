@@ -143,7 +143,9 @@ def _stoppable(command: Callable[..., int | None]) -> Callable[..., int | None]:
 
 
 def _say(message: str) -> None:
-    sys.stderr.write(f"litescene: {message}\n")
+    """One line; names in files may hold what a terminal would obey, which is shown instead."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in message)
+    sys.stderr.write(f"litescene: {shown}\n")
 
 
 def _of_a_path(error: Exception) -> TypeGuard[OSError]:

@@ -63,6 +63,8 @@ def train_all(
     from litescene.training.recipe import load_recipe
 
     common = load_recipe(recipe or f"{task}_common", settings)
+    if any(setting.split("=")[0].strip() == "model.name" for setting in settings):
+        raise InputError("--all trains every network; choose some with --models, not model.name")
     if common.task != task:
         raise InputError(f"recipe {common.name} is for {common.task}, --all names {task}")
     if common.model.pool is not None:  # another protocol: its results stand beside, not instead
@@ -82,7 +84,7 @@ def train_all(
     for name, reason in failures.items():
         print(f"{name}: {reason}")
     if failures:
-        raise DivergedError(f"{len(failures)} of {len(networks)} networks diverged, see above")
+        raise DivergedError(f"{len(failures)} of {len(networks)} networks failed, see above")
 
 
 def _counted(

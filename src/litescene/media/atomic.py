@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from litescene.core import OutputError
+
+_UNFINISHED = re.compile(r"\..+\.\d+-\d+\.part")
 
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",
@@ -61,14 +64,15 @@ def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
     >>> (folder / "a" / "poses.txt").read_bytes()
     b'0 0 0'
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
-    if os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path)):
+    path = Path(path)
+    if _is_device(path):  # /dev/stdout is a link, which may lead to what has no name
         try:
             with open(path, "wb") as device:
                 yield device
         except OSError as error:
             raise output_error(path, error) from error
         return
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     temporary = path.with_name(f".{path.name[:64]}.{os.getpid()}-{threading.get_ident()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +89,17 @@ def atomic_write(path: Path | str, *, sync: bool = True) -> Iterator[IO[bytes]]:
             os.unlink(temporary)
 
 
+def _is_device(path: Path) -> bool:
+    """Whether there is a device, a pipe or a socket of that name."""
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """What killed processes left half written in a folder, which need not exist."""
+    inside = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in inside if _UNFINISHED.fullmatch(path.name)]
+
+
 def require_writable(path: Path, *, folder: bool = False) -> None:
     """Find out before long work that its result could not be written: an `OutputError` if so.
 
@@ -95,6 +110,10 @@ def require_writable(path: Path, *, folder: bool = False) -> None:
     """
     if not folder and path.is_dir():
         raise output_error(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
+    if not folder and _is_device(path):
+        if not os.access(path, os.W_OK):
+            raise output_error(path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        return
     place = path if folder else path.parent
     while not os.path.lexists(place):
         place = place.parent

@@ -11,16 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from litescene.core import OutputError
-from litescene.media.atomic import output_error
+from litescene.media.atomic import output_error, unfinished
 from litescene.media.claim import claimed
 from litescene.media.sources import without_password
 
 LABELS, OVERLAY, SUMMARY = "labels", "overlay.mp4", "summary.json"
 """What the folders of several jobs have; two jobs cannot write into one folder."""
-
-_UNFINISHED = re.compile(r"\..+\.\d+-\d+\.part")
-"""Files of `media.atomic` that a killed process left."""
-
 
 LINES = {
     "run": ("frames.jsonl", "frames.jsonl.part"),
@@ -166,8 +162,7 @@ def _own(out: Path, files: ResultFiles) -> list[Path]:
 
 def _unfinished(out: Path, files: ResultFiles) -> list[Path]:
     folders = {out, *(path.parent for path in _own(out, files)), out / LABELS}
-    inside = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
-    return [path for path in inside if _UNFINISHED.fullmatch(path.name)]
+    return [path for folder in folders for path in unfinished(folder)]
 
 
 def _written_lines(out: Path, job: str) -> list[Path]:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from litescene.core import DivergedError, InputError
+import torch
+
+from litescene.core import CheckpointError, DivergedError, InputError, RecipeError
 from litescene.core.provenance import provenance
 from litescene.core.trained import trained_by
 from litescene.media.atomic import write_atomic
@@ -34,6 +36,14 @@ _MEASURED: Mapping[str, tuple[str, ...]] = {
     "restoration": ("psnr", "ssim", "pictures"),
 }
 """What is stored of the last epoch, by task; the first also of every other one."""
+_OF_ONE_NETWORK = (
+    DivergedError,
+    RecipeError,
+    CheckpointError,
+    MemoryError,
+    torch.OutOfMemoryError,
+)
+"""What may go wrong with one network while the next one can be trained."""
 
 
 def train_networks(
@@ -61,18 +71,20 @@ def train_networks(
         if name in trained:
             facts, where = trained[name].facts, f"{results / recipe.task / name}.json"
             _require_same(recipe, facts, data_specs(facts.get("trained_on")), where)
-        elif (out / name / "recipe.json").exists():
-            _require_begun_alike(recipe_of(recipe, name), RunFolder(out / name))
+        if (folder := RunFolder(out / name)).resume_file.exists():
+            _require_begun_alike(recipe_of(recipe, name), folder)
     failures: dict[str, str] = {}
     for name, facts in networks.items():
+        if name in trained:
+            continue
         folder = RunFolder(out / name)
         with claimed(folder.path) as ours:
             if not ours or name in trained_by(recipe.name, recipe.task, results):
                 continue
             try:
                 train_or_resume(recipe_of(recipe, name), folder, follow)
-            except DivergedError as error:
-                failures[name] = str(error)
+            except _OF_ONE_NETWORK as error:
+                failures[name] = " ".join(str(error).split()) or "not enough memory"
                 continue
             store_result(results, recipe.task, name, result_of(folder, facts))
     return failures
@@ -123,7 +135,7 @@ def train_or_resume(
     recipe: Recipe, folder: RunFolder, follow: Callable[[Trainer, Callable[[], None]], None]
 ) -> None:
     """Train in a folder, or go on after the last finished epoch of the run that it holds."""
-    begun = (folder.path / "recipe.json").exists()
+    begun = folder.resume_file.exists()
     trainer = Trainer(folder.recipe() if begun else recipe, folder.path, devices=1)
     follow(trainer, trainer.resume if begun else trainer.start)
 

@@ -27,13 +27,17 @@ from torch import Tensor, nn
 from litescene.core import CheckpointError, RecipeError
 from litescene.media.atomic import (
     require_writable,
+    unfinished,
     write_atomic,
     write_together,
 )
 from litescene.media.claim import claimed
-from litescene.training.checkpoint import load_checkpoint, save_checkpoint
+from litescene.training.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from litescene.training.ema import MovingAverage
 from litescene.training.recipe import Recipe, validated
+
+_COUNTERS = ("epoch", "best", "best_epoch", "seconds", "log", "ema_step")
+"""What the card of a resume file says."""
 
 
 class RunFolder:
@@ -65,6 +69,9 @@ class RunFolder:
         self.require_free()
         self.path.mkdir(parents=True, exist_ok=True)
         self.clear_leftovers()
+        if (self.path / "recipe.json").exists():  # a run whose weights are gone; its curves go too
+            for curves in self.path.glob("events.out.tfevents.*"):
+                curves.unlink(missing_ok=True)
         write_atomic(self.path / "recipe.json", recipe.model_dump_json(indent=2).encode())
         place = shlex.quote(os.fspath(self.path.resolve()))
         write_atomic(self.path / "command.txt", f"litescene train --resume {place}\n")
@@ -82,7 +89,7 @@ class RunFolder:
 
     def clear_leftovers(self) -> None:
         """Remove what a killed run left half written."""
-        for part in self.path.rglob(".*.part"):
+        for part in (*unfinished(self.path), *unfinished(self.pictures)):
             part.unlink(missing_ok=True)
 
     def recipe(self) -> Recipe:
@@ -109,8 +116,10 @@ class RunFolder:
 
     @property
     def has_pictures(self) -> bool:
-        """Whether they are there, as they are once a run has ended."""
-        return any(self.pictures.glob("*.png"))
+        """Whether they are there and of the best weights, as they are once a run has ended."""
+        best = self.path / "best.safetensors"
+        since = best.stat().st_mtime_ns if best.exists() else 0
+        return any(p.stat().st_mtime_ns >= since for p in self.pictures.glob("*.png"))
 
     def save_pictures(self, files: Mapping[str, bytes]) -> None:
         """Write what a task drew of the best weights."""
@@ -146,10 +155,18 @@ def save_resume(
 def load_resume(
     folder: RunFolder, model: nn.Module, average: MovingAverage, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """Put everything back; returns the counters given to `save_resume`."""
-    checkpoint = load_checkpoint(folder.resume_file)
-    model.load_state_dict(_under(checkpoint.tensors, "model."))
-    average.shadow.load_state_dict(_under(checkpoint.tensors, "ema."))
+    """Put everything back; returns the counters given to `save_resume`.
+
+    Raises `CheckpointError` for a file of another network, and for one that is no resume file.
+    """
+    file = folder.resume_file
+    checkpoint = load_checkpoint(file)
+    absent = [key for key in _COUNTERS if key not in checkpoint.card]
+    absent += ["random"] if "random" not in checkpoint.tensors else []
+    if absent:
+        raise CheckpointError(f"{file} is not the state of a run: it has no {', '.join(absent)}")
+    load_weights(model, _under(checkpoint.tensors, "model."), str(file))
+    load_weights(average.shadow, _under(checkpoint.tensors, "ema."), str(file))
     average.step = int(checkpoint.card["ema_step"])
     packed = optimizer.state_dict()
     states: dict[int, dict[str, Tensor]] = {}

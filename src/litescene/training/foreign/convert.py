@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,8 @@ def load_official(name: str, weights: Weights) -> tuple[nn.Module, dict[str, Any
     classes = source.classes_of(int(scores.shape[source.classes_axis]))
     options = {**source.options(weights), "num_classes": classes}
     model = create_model(name, **options)
-    ready = _with_plain_norms(weights, source.compiled_norms)
-    state = renamed(ready, source.table, model.state_dict(), source.ignored)
+    plain = _as_plain_norms(weights, source.compiled_norms)
+    state = renamed(weights, source.table, model.state_dict(), source.ignored, plain)
     strange = [n for n, v in state.items() if not bool(torch.isfinite(v).all())]
     if strange:
         raise CheckpointError(f"{strange[0]} is not finite")
@@ -140,8 +140,8 @@ def load_official(name: str, weights: Weights) -> tuple[nn.Module, dict[str, Any
     return model.eval(), options
 
 
-def _with_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> dict[str, Tensor]:
-    """Scales of batch norms that use |weight| + 1e-5, as a plain batch norm uses them."""
+def _as_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> Callable[[str, Tensor], Tensor]:
+    """Makes scales of batch norms that use |weight| + 1e-5 those of a plain batch norm."""
     names = [re.escape(name).replace(r"\#", r"\d+") for name in compiled]
     pattern = re.compile(rf"({'|'.join(names)})(\..+)?") if names else None
 
@@ -152,7 +152,7 @@ def _with_plain_norms(weights: Weights, compiled: tuple[str, ...]) -> dict[str, 
             return value
         return value.abs() + 1e-5
 
-    return {name: plain(name, value) for name, value in weights.items()}
+    return plain
 
 
 def taxonomy_of(classes: int, source: Published, names: tuple[str, ...] = ()) -> Taxonomy:

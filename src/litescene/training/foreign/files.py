@@ -14,6 +14,7 @@ archives, are refused.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -46,6 +47,8 @@ _WEIGHTS = (
     *("ema", "state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights"),
 )
 """Under which of its keys a file that holds more than weights has them, the first that fits."""
+_DEVICES = re.compile(r"(?:module\.)*")
+"""What training on several devices puts before the names."""
 
 
 def read_foreign(path: Path) -> Any:
@@ -93,11 +96,16 @@ def read_network(path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
         ((w, part) for part in candidates if (w := _as_weights(part)) is not None), (None, None)
     )
     if weights is None:
-        held = ", ".join(map(str, found)) if isinstance(found, dict) else type(found).__name__
+        held = ", ".join(map(_word, found)) if isinstance(found, dict) else type(found).__name__
         raise CheckpointError(f"{path} holds no dictionary of weights, but {held[:200]}")
-    while all(name.startswith("module.") for name in weights):
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    return weights, _names_of(holder)
+    before = min(len(name) - len(_DEVICES.sub("", name, count=1)) for name in weights)
+    return {name[before:]: value for name, value in weights.items()}, _names_of(holder)
+
+
+def _word(value: object) -> str:
+    """Text and numbers as they are, of all else the type: its words could be without end."""
+    short = isinstance(value, (str, float)) or (isinstance(value, int) and abs(value) < 1 << 63)
+    return str(value) if short else type(value).__name__
 
 
 def _names_of(holder: object) -> tuple[str, ...]:
@@ -105,7 +113,7 @@ def _names_of(holder: object) -> tuple[str, ...]:
     names = holder.attributes.get("names") if isinstance(holder, ForeignModule) else None
     if isinstance(names, dict) and all(isinstance(key, int) for key in names):
         names = [names[key] for key in sorted(names)]
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    return tuple(map(_word, names)) if isinstance(names, list) else ()
 
 
 def _as_weights(value: object) -> dict[str, Tensor] | None:
@@ -118,7 +126,7 @@ def _as_weights(value: object) -> dict[str, Tensor] | None:
         if isinstance(entry, tuple) and len(entry) == 2:  # Paddle's own tensors: (name, array)
             entry = entry[1]
         if isinstance(entry, Tensor):
-            found[str(name)] = entry
+            found[_word(name)] = entry
         elif name != _PADDLE_NAMES:
             return None
     return found or None
@@ -211,12 +219,12 @@ def _read_pickles(data: bytes) -> Any:
     storages = _Storages(len(data))
     value = unpickle(stream, TensorValues(len(data), storages))
     keys = unpickle(stream, plain)
-    if not isinstance(keys, list) or set(map(str, keys)) != set(storages.known):
+    if not isinstance(keys, list) or set(map(_word, keys)) != set(storages.known):
         raise CheckpointError("its list of storages is not that of its tensors")
     for key in keys:
-        storage = storages.known[str(key)]
+        storage = storages.known[_word(key)]
         count = int.from_bytes(stream.read(8), "little")
         if count != storage.flat.numel():
-            raise CheckpointError(f"its storage {str(key)[:20]} has another size than it says")
+            raise CheckpointError(f"its storage {_word(key)[:20]} has another size than it says")
         storage.fill(stream.read(len(storage.buffer)))
     return value

@@ -12,7 +12,7 @@ both sides; Paddle's `_mean` and `_variance` are the running ones.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -43,7 +43,11 @@ def _joined(*parts: str) -> str:
 
 
 def renamed(
-    weights: Weights, table: Table, wanted: Weights, ignored: Iterable[str] = ()
+    weights: Weights,
+    table: Table,
+    wanted: Weights,
+    ignored: Iterable[str] = (),
+    change: Callable[[str, Tensor], Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Official weights under our names, as many and of the shapes that `wanted` has.
 
@@ -52,15 +56,18 @@ def renamed(
         table: see above.
         wanted: our network's state.
         ignored: official modules (with all below them) that our network does without.
+        change: makes a weight, given with its official name, what our network computes with; it
+            is asked once all have their places and shapes.
 
     Raises:
         CheckpointError: a weight has no place in our network, one of ours gets none, or a shape
             differs; the message names the first of each.
 
     """
-    rules = [(_pattern(official), ours) for official, ours in table.items()]
+    rules = [(_pattern(template), ours) for template, ours in table.items()]
     skipped = [re.compile(_pattern(name).pattern + r"(\..+)?") for name in ignored]
     found: dict[str, Tensor] = {}
+    official: dict[str, str] = {}
     strange: list[str] = []
     for name, value in weights.items():
         module, _, leaf = name.rpartition(".")
@@ -68,12 +75,14 @@ def renamed(
             continue
         ours = f"{_translated(module, rules)}.{_LEAVES.get(leaf, leaf)}"
         if ours in wanted:
-            found[ours] = value
+            found[ours], official[ours] = value, name
         else:
             strange.append(name)
     counters = {n: torch.zeros_like(v) for n, v in wanted.items() if n.endswith(_COUNTER)}
     found = {**counters, **found}
     _require_all(found, wanted, strange)
+    if change is not None:
+        found |= {ours: change(name, found[ours]) for ours, name in official.items()}
     return {name: found[name].to(value.dtype).contiguous() for name, value in wanted.items()}
 
 

@@ -272,7 +272,9 @@ def _no_bytes() -> bytes:
 
 
 def _array_type(kind: object, _align: object = False, _copy: object = True) -> ArrayType:
-    name = str(kind).lstrip("<|=")
+    if not isinstance(kind, str):  # the words for a nest of tuples could be without end
+        raise TypeError("arrays of a type that is no text")
+    name = kind.lstrip("<|=")
     if name not in _ARRAYS:
         raise ValueError(f"arrays of '{name[:20]}'")
     return ArrayType(_ARRAYS[name])
