@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from litescene.training.comparison import is_finished
 from litescene.training.loop import Progress, Trainer
 from litescene.training.schedule import learning_rate_factor
 from litescene.training.tasks.base import made_ahead, own_steps
+from litescene.training.tensorboard import shown_in_tensorboard
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +117,22 @@ def test_tensorboard_shows_every_epoch_once_after_a_resumed_run(tmp_path: Path) 
     assert [event.step for event in events] == [1, 2, 3, 4, 5]
     wanted = [record["loss"] for record in trainer.counters.log]
     assert [event.value for event in events] == pytest.approx(wanted)
+
+
+def test_a_full_disk_under_the_curves_is_one_error_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limit[1]))  # as a disk that is full
+    try:
+        with (
+            pytest.raises(OutputError, match="cannot write"),
+            shown_in_tensorboard(tmp_path, [], writes=True) as show,
+        ):
+            show({"epoch": 1, "loss": 0.5})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert capsys.readouterr().err == ""
 
 
 def test_an_error_of_the_first_process_reaches_all(tmp_path: Path) -> None:
